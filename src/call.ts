@@ -1,0 +1,91 @@
+/*
+ * The whole idea in four types: a Call is plain data, a Handle answers it, a Middleware wraps a Handle,
+ * and an Upstream is whatever stands at the end. Remote servers and our own tools are all Upstreams.
+ */
+import type { Cancel } from "./cancel.ts";
+
+/** A JSON object as it came over the wire; what we do not know in it is passed on. */
+export type JsonObject = Record<string, unknown>;
+
+/** What is done when a tool is called again: nothing at all, the same once more, or another effect. */
+export type Effect = "read" | "idempotent" | "write";
+
+/** A tool as an MCP server lists it. Fields that we do not know are kept. */
+export interface ToolDefinition extends JsonObject {
+  readonly name: string;
+}
+
+/** A tool as clients see it, and how to reach it. */
+export interface Tool {
+  /** The name that clients use. */
+  readonly name: string;
+  readonly upstream: string;
+  /** The name that the upstream uses. */
+  readonly remoteName: string;
+  /** What clients are shown. */
+  readonly definition: ToolDefinition;
+  readonly effect: Effect;
+  /** Where the effect comes from, for people. */
+  readonly effectSource: string;
+}
+
+/** Who calls. Budgets, audit, runs and kept results belong to a caller. */
+export interface Caller {
+  readonly principal: string;
+  readonly session: string;
+  /** Name and version of the client program, as it told them. */
+  readonly client: string;
+}
+
+/** One progress note. `progress` grows with each one. */
+export interface Progress extends JsonObject {
+  readonly progress: number;
+}
+
+/** When a call ends at the latest, in the time of `now()`. Shared by all the copies of one call. */
+export interface Deadline {
+  /** Now in force. */
+  at: number;
+  /** Progress moves `at`, but never past this. */
+  max: number;
+}
+
+/** One request on its way to an upstream. */
+export interface Call {
+  readonly upstream: string;
+  /** The MCP method, such as `tools/call`. */
+  readonly method: string;
+  readonly tool?: Tool;
+  /** The request's parameters as the upstream is to get them, less `_meta`. */
+  readonly params: JsonObject;
+  /** The request's `_meta`, less the caller's progress token. */
+  readonly meta?: JsonObject;
+  readonly caller: Caller;
+  readonly signal: Cancel;
+  readonly deadline: Deadline;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Follows a call through retries, steps and upstreams: 32 hex digits, a W3C trace id. */
+  readonly trace: string;
+}
+
+/** The result member of a JSON-RPC answer. */
+export type Result = JsonObject;
+
+export type Handle = (call: Call) => Promise<Result>;
+
+export type Middleware = (next: Handle) => Handle;
+
+/** Something that has tools and answers calls. */
+export interface Upstream {
+  readonly name: string;
+  tools(): readonly ToolDefinition[];
+  readonly handle: Handle;
+  /** Calls `listener` whenever what `tools()` answers has changed. */
+  onChange(listener: () => void): void;
+  /** Ends it. Calls under way fail. */
+  close(): Promise<void>;
+}
+
+/** One Handle of many middlewares; the first is the outermost. */
+export const compose = (middlewares: readonly Middleware[], innermost: Handle): Handle =>
+  middlewares.reduceRight((next, middleware) => middleware(next), innermost);
