@@ -1,0 +1,123 @@
+/*
+ * JSON-RPC messages as lines of text, for both sides of the gateway.
+ */
+import type { Writable } from "node:stream";
+import type { JsonObject, Result } from "./call.ts";
+
+/** The largest message that is taken from anyone, in bytes. V8's longest string is twice that. */
+export const maxMessageBytes = 256 * 1024 * 1024;
+
+/** Results from this many characters on are passed as they came, instead of being written anew. */
+const largeResult = 64 * 1024;
+
+const newline = 10;
+
+/**
+ * A `data` listener that cuts a stream of bytes into lines. Each byte is copied once at most.
+ * Of a line over `limit` bytes nothing is kept; `onTooLong` is told instead.
+ */
+export function lineReader(
+  onLine: (line: string) => void,
+  onTooLong: () => void,
+  limit = maxMessageBytes,
+): (chunk: Buffer) => void {
+  let parts: Buffer[] = [];
+  let length = 0;
+  const take = (part: Buffer): void => {
+    if (length <= limit && length + part.length > limit) {
+      parts = [];
+      onTooLong();
+    }
+    length += part.length;
+    if (length <= limit) parts.push(part);
+  };
+  return (chunk) => {
+    let start = 0;
+    for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
+      if (length === 0 && end - start <= limit) {
+        if (end > start) onLine(chunk.toString("utf8", start, end));
+      } else {
+        take(chunk.subarray(start, end));
+        const line = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+        const kept = length <= limit;
+        parts = [];
+        length = 0;
+        if (kept) onLine(String(line));
+      }
+      start = end + 1;
+    }
+    if (start < chunk.length) take(chunk.subarray(start));
+  };
+}
+
+/** Writes lines to a stream. The lines of one turn of the event loop go out in one write. */
+export class LineWriter {
+  readonly #stream: Writable;
+  #pending = "";
+
+  /** `onPressure` is told true when the other side reads too slowly, and false when it has caught up. */
+  constructor(stream: Writable, onPressure?: (slow: boolean) => void) {
+    this.#stream = stream;
+    if (onPressure !== undefined) {
+      this.#onPressure = onPressure;
+      stream.on("drain", () => onPressure(false));
+    }
+  }
+
+  readonly #onPressure: ((slow: boolean) => void) | undefined;
+
+  write(line: string): void {
+    if (this.#pending === "") process.nextTick(this.#flush);
+    this.#pending += `${line}\n`;
+  }
+
+  readonly #flush = (): void => {
+    const text = this.#pending;
+    this.#pending = "";
+    if (this.#stream.writable && !this.#stream.write(text)) this.#onPressure?.(true);
+  };
+}
+
+/** The members of a large answer as they came, less `jsonrpc` and `id`, by its result. */
+const largeTexts = new WeakMap<Result, string>();
+
+/** The two ways in which an answer is usually written, and then its id is at one of its ends. */
+const head = /^\{"jsonrpc":"2\.0","id":\d+,/;
+const tail = /,"jsonrpc":"2\.0","id":\d+\}$/;
+const endLength = 64;
+
+/** Remembers the text of a large answer, so that `resultLine` need not write its result anew. */
+export function keepText(result: Result, line: string): void {
+  if (line.length < largeResult) return;
+  const first = head.exec(line.slice(0, endLength));
+  if (first !== null) {
+    if (line.endsWith("}")) largeTexts.set(result, line.slice(first[0].length, -1));
+    return;
+  }
+  const last = tail.exec(line.slice(-endLength));
+  if (last !== null && line.startsWith("{")) largeTexts.set(result, line.slice(1, -last[0].length));
+}
+
+/** A successful answer. Our id comes last, so that it wins over any that a kept text may hold. */
+export function resultLine(id: unknown, result: Result): string {
+  const text = largeTexts.get(result);
+  return text === undefined
+    ? `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`
+    : `{"jsonrpc":"2.0",${text},"id":${JSON.stringify(id)}}`;
+}
+
+/** Any message as an object, or undefined where the text is no JSON object or array of them. */
+export function parseMessages(line: string): JsonObject[] | undefined {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+  if (Array.isArray(parsed)) return parsed.filter(isObject);
+  return isObject(parsed) ? [parsed] : undefined;
+}
+
+/** Whether a value is a JSON object, and no list. */
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -1,0 +1,139 @@
+import { PassThrough } from "node:stream";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { keepText, lineReader, LineWriter, parseMessages, resultLine } from "../src/wire.ts";
+
+const read = (chunks: Buffer[], limit?: number): { lines: string[]; tooLong: number } => {
+  const lines: string[] = [];
+  let tooLong = 0;
+  const take = lineReader(
+    (line) => lines.push(line),
+    () => tooLong++,
+    limit,
+  );
+  for (const chunk of chunks) take(chunk);
+  return { lines, tooLong };
+};
+
+describe("lineReader", () => {
+  it("finds the same lines wherever the stream is cut, within characters too", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.string({ unit: "grapheme", minLength: 1 }).map((s) => s.replaceAll("\n", "-"))),
+        fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }),
+        (lines, sizes) => {
+          const bytes = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+          const chunks: Buffer[] = [];
+          for (let at = 0, n = 0; at < bytes.length; n++) {
+            const size = sizes[n % sizes.length] ?? 1;
+            chunks.push(bytes.subarray(at, at + size));
+            at += size;
+          }
+          expect(read(chunks).lines).toEqual(lines);
+        },
+      ),
+    );
+  });
+
+  it("leaves out empty lines", () => {
+    expect(read([Buffer.from("a\n\n\nb\n")]).lines).toEqual(["a", "b"]);
+  });
+
+  it("keeps nothing of a line over the limit, says so once, and goes on with the next", () => {
+    const long = Buffer.from("x".repeat(6));
+    expect(read([long, long, Buffer.from("y\nshort\n")], 10)).toEqual({
+      lines: ["short"],
+      tooLong: 1,
+    });
+    expect(read([Buffer.from("x".repeat(11)), Buffer.from("\nab\n")], 10)).toEqual({
+      lines: ["ab"],
+      tooLong: 1,
+    });
+    expect(read([Buffer.from(`${"x".repeat(11)}\nab\n`)], 10)).toEqual({
+      lines: ["ab"],
+      tooLong: 1,
+    });
+  });
+});
+
+describe("LineWriter", () => {
+  it("writes the lines of one turn in one chunk", async () => {
+    const stream = new PassThrough();
+    const chunks: string[] = [];
+    stream.on("data", (chunk: Buffer) => chunks.push(String(chunk)));
+    const writer = new LineWriter(stream);
+    writer.write("a");
+    writer.write("b");
+    await new Promise(setImmediate);
+    writer.write("c");
+    await new Promise(setImmediate);
+    expect(chunks).toEqual(["a\nb\n", "c\n"]);
+  });
+
+  it("tells when the other side reads too slowly, and when it has caught up", async () => {
+    const stream = new PassThrough({ highWaterMark: 4 });
+    const pressure: boolean[] = [];
+    const writer = new LineWriter(stream, (slow) => pressure.push(slow));
+    writer.write("long enough");
+    await new Promise(setImmediate);
+    expect(pressure).toEqual([true]);
+    stream.resume();
+    await new Promise(setImmediate);
+    expect(pressure).toEqual([true, false]);
+  });
+
+  it("drops what is written after the stream has ended", async () => {
+    const stream = new PassThrough();
+    stream.on("error", (error) => expect.unreachable(String(error)));
+    const writer = new LineWriter(stream);
+    stream.destroy();
+    writer.write("late");
+    await new Promise(setImmediate);
+  });
+});
+
+describe("resultLine", () => {
+  const large = { content: [{ type: "text", text: "é".repeat(70_000) }], extra: 1 };
+
+  it.each([
+    ["id first", JSON.stringify({ jsonrpc: "2.0", id: 1_000_000_007, result: large })],
+    ["id last", JSON.stringify({ result: large, jsonrpc: "2.0", id: 1_000_000_007 })],
+    ["another order", JSON.stringify({ id: 1_000_000_007, jsonrpc: "2.0", result: large })],
+  ])("gives a large answer another id, whether it came with %s", (_, line) => {
+    const [message] = parseMessages(line) ?? [];
+    const result = message?.["result"] as typeof large;
+    keepText(result, line);
+    expect(JSON.parse(resultLine("mine", result))).toEqual({
+      jsonrpc: "2.0",
+      id: "mine",
+      result: large,
+    });
+  });
+
+  it("lets no id of the upstream win over ours", () => {
+    const text = JSON.stringify(large);
+    const line = `{"jsonrpc":"2.0","id":1000000007,"result":${text},"id":5}`;
+    const [message] = parseMessages(line) ?? [];
+    const result = message?.["result"] as typeof large;
+    keepText(result, line);
+    expect((JSON.parse(resultLine(9, result)) as { id: unknown }).id).toBe(9);
+  });
+
+  it("does not take an id at the end of a string for the message's own", () => {
+    const result = { text: `${"x".repeat(70_000)},"jsonrpc":"2.0","id":5}` };
+    const line = JSON.stringify({ id: 1, result });
+    keepText(result, line);
+    expect(JSON.parse(resultLine(2, result))).toEqual({ jsonrpc: "2.0", id: 2, result });
+  });
+});
+
+describe("parseMessages", () => {
+  it("takes an object, and a batch of them", () => {
+    expect(parseMessages('{"a":1}')).toEqual([{ a: 1 }]);
+    expect(parseMessages('[{"a":1},2,{"b":2}]')).toEqual([{ a: 1 }, { b: 2 }]);
+  });
+
+  it.each(["no json", "42", "null", '"text"', "{"])("takes nothing else, such as %s", (line) => {
+    expect(parseMessages(line)).toBeUndefined();
+  });
+});
