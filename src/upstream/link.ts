@@ -1,0 +1,143 @@
+import type { Call, JsonObject, Progress, Result } from "../call.ts";
+import { CallError } from "../errors.ts";
+import { isObject, keepText } from "../wire.ts";
+
+/** Our ids start here, far from those that the SDK gives on the same connection. */
+const firstId = 1_000_000_000;
+
+interface Pending {
+  readonly call: Call;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: CallError) => void;
+  readonly onCancel: (reason: CallError) => void;
+}
+
+/** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
+export class Link {
+  readonly #upstream: string;
+  readonly #send: (message: JsonObject) => void;
+  readonly #pending = new Map<number, Pending>();
+  #next = firstId;
+  #ended: CallError | undefined;
+
+  /** `send` sends one message; it must not throw. */
+  constructor(upstream: string, send: (message: JsonObject) => void) {
+    this.#upstream = upstream;
+    this.#send = send;
+  }
+
+  /** Sends the call and waits for its answer, its cancel, or the end of the connection. */
+  handle(call: Call): Promise<Result> {
+    const refused = call.signal.reason ?? this.#ended;
+    if (refused !== undefined) return Promise.reject(refused);
+    return new Promise((resolve, reject) => {
+      const id = this.#next++;
+      const onCancel = (reason: CallError): void => {
+        this.#pending.delete(id);
+        this.#notify("notifications/cancelled", { requestId: id, reason: reason.message });
+        reject(mayHaveHappened(reason));
+      };
+      this.#pending.set(id, { call, resolve, reject, onCancel });
+      this.#send({ jsonrpc: "2.0", id, method: call.method, params: paramsOf(call, id) });
+      call.signal.subscribe(onCancel);
+    });
+  }
+
+  /** Takes a message of the upstream if it belongs to a call of ours; tells whether it did. */
+  receive(message: JsonObject, line: string): boolean {
+    if (message["method"] === undefined) return this.#answer(message, line);
+    return message["method"] === "notifications/progress" && this.#progress(message["params"]);
+  }
+
+  /** Ends all calls under way, and refuses new ones. */
+  end(reason: CallError): void {
+    this.#ended ??= reason;
+    for (const [id, { reject }] of this.#pending) {
+      this.#take(id);
+      reject(mayHaveHappened(reason));
+    }
+  }
+
+  /** How many calls wait for their answer. */
+  get inFlight(): number {
+    return this.#pending.size;
+  }
+
+  #answer(message: JsonObject, line: string): boolean {
+    const id = message["id"];
+    if (typeof id !== "number" || id < firstId) return false;
+    const pending = this.#take(id);
+    if (pending === undefined) return true; // cancelled or timed out: too late
+    const { result, error } = message;
+    if (isObject(result)) {
+      keepText(result, line);
+      pending.resolve(result);
+    } else if (isObject(error)) pending.reject(this.#rpcError(error));
+    else pending.reject(this.#badAnswer(message));
+    return true;
+  }
+
+  #progress(params: unknown): boolean {
+    if (!isObject(params)) return false;
+    const { progressToken, ...progress } = params;
+    if (typeof progressToken !== "number" || progressToken < firstId) return false;
+    this.#pending.get(progressToken)?.call.onProgress?.(progress as Progress);
+    return true;
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    pending.call.signal.unsubscribe(pending.onCancel);
+    return pending;
+  }
+
+  #notify(method: string, params: JsonObject): void {
+    if (this.#ended === undefined) this.#send({ jsonrpc: "2.0", method, params });
+  }
+
+  #rpcError(error: JsonObject): CallError {
+    const { code, message, data } = error;
+    if (!Number.isInteger(code) || typeof message !== "string") return this.#badAnswer({ error });
+    return new CallError("upstream_error", message, {
+      outcome: "answered",
+      upstream: this.#upstream,
+      rpc: { code: code as number, message, ...("data" in error && { data }) },
+    });
+  }
+
+  #badAnswer(message: JsonObject): CallError {
+    const got =
+      "result" in message
+        ? `result ${describe(message["result"])}`
+        : "error" in message
+          ? `error ${describe(message["error"])}`
+          : "neither";
+    return new CallError(
+      "bad_answer",
+      `expected an answer with a result object or an error object, got ${got}`,
+      { outcome: "unknown", upstream: this.#upstream },
+    );
+  }
+}
+
+/** The parameters on the wire. The id is the progress token too. */
+function paramsOf(call: Call, id: number): JsonObject {
+  if (call.onProgress !== undefined)
+    return { ...call.params, _meta: { ...call.meta, progressToken: id } };
+  return call.meta === undefined ? call.params : { ...call.params, _meta: call.meta };
+}
+
+/** The same error for a call that was sent already. */
+const mayHaveHappened = (reason: CallError): CallError =>
+  reason.outcome === "unknown"
+    ? reason
+    : new CallError(reason.code, reason.message, {
+        outcome: "unknown",
+        ...(reason.upstream !== undefined && { upstream: reason.upstream }),
+        ...(reason.retryAfterMs !== undefined && { retryAfterMs: reason.retryAfterMs }),
+        cause: reason,
+      });
+
+const describe = (value: unknown): string => (JSON.stringify(value) ?? "undefined").slice(0, 80);

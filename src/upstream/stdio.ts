@@ -1,0 +1,106 @@
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Cancel } from "../cancel.ts";
+import { CallError } from "../errors.ts";
+import { lineReader, LineWriter, maxMessageBytes, parseMessages } from "../wire.ts";
+import { openSession, plainMessage } from "./client.ts";
+import type { Connection, ConnectionEvents } from "./connection.ts";
+import { Link } from "./link.ts";
+import { ServerProcess, type Program } from "./process.ts";
+
+/** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
+export async function connectStdio(
+  upstream: string,
+  program: Program,
+  events: ConnectionEvents,
+  timeoutMs: number,
+  abandon: Cancel,
+): Promise<Connection> {
+  const server = new ServerProcess(program, events.stderr);
+  const writer = new LineWriter(server.stdin);
+  const link = new Link(upstream, (message) => writer.write(JSON.stringify(message)));
+  const transport = new ProcessTransport(server, writer, link, events);
+  const ended = server.ended.then((how) => {
+    const reason = new CallError("connection_lost", `${upstream} ${how}`, {
+      outcome: "failed",
+      upstream,
+    });
+    link.end(reason);
+    transport.onclose?.();
+    return reason;
+  });
+  const lost = new Promise<never>((_, reject) => {
+    void ended.then(reject);
+    abandon.subscribe(reject);
+  });
+  try {
+    const session = await Promise.race([openSession(transport, timeoutMs), lost]);
+    return { ...session, handle: (call) => link.handle(call), ended, close: () => server.stop() };
+  } catch (error) {
+    await server.stop();
+    if (error instanceof CallError) throw error;
+    throw new CallError(
+      "unavailable",
+      `${upstream} was started but not initialised (waited up to ${timeoutMs} ms): ${plainMessage(error)}${server.lastWords()}`,
+      { outcome: "failed", upstream, cause: error },
+    );
+  }
+}
+
+/** A server's stdin and stdout as the SDK wants them, with the answers to our own calls taken out. */
+class ProcessTransport implements Transport {
+  onclose?: () => void;
+  onerror?: (error: Error) => void;
+  onmessage?: (message: JSONRPCMessage) => void;
+  setProtocolVersion?: (version: string) => void;
+  readonly #server: ServerProcess;
+  readonly #writer: LineWriter;
+  readonly #link: Link;
+  readonly #events: ConnectionEvents;
+  #garbage = false;
+
+  constructor(server: ServerProcess, writer: LineWriter, link: Link, events: ConnectionEvents) {
+    this.#server = server;
+    this.#writer = writer;
+    this.#link = link;
+    this.#events = events;
+  }
+
+  start(): Promise<void> {
+    this.#server.stdout.on(
+      "data",
+      lineReader(
+        (line) => this.#receive(line),
+        () => this.#events.problem(`left out a message of over ${maxMessageBytes} bytes`),
+      ),
+    );
+    return Promise.resolve();
+  }
+
+  send(message: JSONRPCMessage): Promise<void> {
+    this.#writer.write(JSON.stringify(message));
+    return Promise.resolve();
+  }
+
+  close(): Promise<void> {
+    return this.#server.stop();
+  }
+
+  #receive(line: string): void {
+    const messages = parseMessages(line);
+    if (messages === undefined) this.#ignore(line);
+    else
+      for (const message of messages)
+        if (!this.#link.receive(message, line))
+          this.onmessage?.(message as unknown as JSONRPCMessage);
+  }
+
+  /** Says it once: what prints a banner often prints more. */
+  #ignore(line: string): void {
+    if (this.#garbage || line.trim() === "") return;
+    this.#garbage = true;
+    this.#events.problem(
+      `writes to stdout what is not JSON-RPC, which is left out: ${JSON.stringify(line.slice(0, 80))}`,
+    );
+  }
+}

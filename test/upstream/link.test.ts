@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest";
+import type { JsonObject, Progress } from "../../src/call.ts";
+import { Cancel } from "../../src/cancel.ts";
+import { CallError, cancelled } from "../../src/errors.ts";
+import { Link } from "../../src/upstream/link.ts";
+import { call, ok, outcomeOf } from "../support/calls.ts";
+
+const setUp = () => {
+  const sent: JsonObject[] = [];
+  const link = new Link("up", (message) => sent.push(message));
+  const answer = (index: number, members: JsonObject): boolean => {
+    const message = { jsonrpc: "2.0", id: sent[index]?.["id"], ...members };
+    return link.receive(message, JSON.stringify(message));
+  };
+  return { link, sent, answer };
+};
+
+describe("Link", () => {
+  it("gives each call an id clear of the SDK's, and its own answer", async () => {
+    const { link, sent, answer } = setUp();
+    const first = link.handle(call());
+    const second = link.handle(call());
+    expect(sent.map(({ id }) => Number(id) >= 1e9)).toEqual([true, true]);
+    answer(1, { result: ok("second") });
+    answer(0, { result: ok("first") });
+    expect(await first).toEqual(ok("first"));
+    expect(await second).toEqual(ok("second"));
+    expect(link.inFlight).toBe(0);
+  });
+
+  it("passes parameters and _meta as they are, and a progress token of its own only where progress is wanted", () => {
+    const { link, sent } = setUp();
+    void link.handle(call({ params: { name: "do", arguments: { a: [1] }, other: true } }));
+    void link.handle(call({ params: { name: "do" }, meta: { "x/y": 1 } }));
+    void link.handle(call({ params: { name: "do" }, meta: { "x/y": 1 }, onProgress: () => {} }));
+    expect(sent.map(({ params }) => params)).toEqual([
+      { name: "do", arguments: { a: [1] }, other: true },
+      { name: "do", _meta: { "x/y": 1 } },
+      { name: "do", _meta: { "x/y": 1, progressToken: sent[2]?.["id"] } },
+    ]);
+  });
+
+  it("hands progress to its call in order, without the token", () => {
+    const { link, sent } = setUp();
+    const notes: Progress[] = [];
+    void link.handle(call({ onProgress: (progress) => notes.push(progress) }));
+    const note = (progress: number) => {
+      const params = { progressToken: sent[0]?.["id"], progress, message: `at ${progress}` };
+      return link.receive({ jsonrpc: "2.0", method: "notifications/progress", params }, "");
+    };
+    expect([note(1), note(2)]).toEqual([true, true]);
+    expect(notes).toEqual([
+      { progress: 1, message: "at 1" },
+      { progress: 2, message: "at 2" },
+    ]);
+  });
+
+  it("tells the upstream of a cancel at once, rejects with unknown outcome, and drops the late answer", async () => {
+    const { link, sent, answer } = setUp();
+    const signal = new Cancel();
+    const outcome = outcomeOf(link.handle(call({ signal })));
+    signal.cancel(cancelled("enough"));
+    expect(sent[1]).toEqual({
+      jsonrpc: "2.0",
+      method: "notifications/cancelled",
+      params: { requestId: sent[0]?.["id"], reason: "enough" },
+    });
+    expect(await outcome).toMatchObject({ code: "cancelled", outcome: "unknown" });
+    expect(answer(0, { result: ok() })).toBe(true);
+    expect(link.inFlight).toBe(0);
+  });
+
+  it("sends nothing for a call that was cancelled before", async () => {
+    const { link, sent } = setUp();
+    const signal = new Cancel();
+    signal.cancel(cancelled("enough"));
+    expect(await outcomeOf(link.handle(call({ signal })))).toMatchObject({
+      code: "cancelled",
+      outcome: "failed",
+    });
+    expect(sent).toEqual([]);
+  });
+
+  it("keeps code, message and data of an error of the upstream", async () => {
+    const { link, answer } = setUp();
+    const outcome = outcomeOf(link.handle(call()));
+    answer(0, { error: { code: -32099, message: "MCP error -1: no", data: [1] } });
+    expect(await outcome).toMatchObject({
+      code: "upstream_error",
+      outcome: "answered",
+      rpc: { code: -32099, message: "MCP error -1: no", data: [1] },
+    });
+  });
+
+  it.each<[string, JsonObject, RegExp]>([
+    ["result null", { result: null }, /got result null/],
+    ["a list as result", { result: [1] }, /got result \[1\]/],
+    ["neither result nor error", {}, /got neither/],
+    ["an error without a code", { error: { message: "x" } }, /got error/],
+  ])("calls %s a bad answer", async (_, members, message) => {
+    const { link, answer } = setUp();
+    const outcome = outcomeOf(link.handle(call()));
+    answer(0, members);
+    const error = await outcome;
+    expect(error).toMatchObject({ code: "bad_answer", outcome: "unknown" });
+    expect((error as CallError).message).toMatch(message);
+  });
+
+  it("ends all calls under way with the connection, and refuses new ones", async () => {
+    const { link, sent } = setUp();
+    const outcomes = [outcomeOf(link.handle(call())), outcomeOf(link.handle(call()))];
+    link.end(new CallError("connection_lost", "it left", { outcome: "failed", upstream: "up" }));
+    for (const error of await Promise.all(outcomes))
+      expect(error).toMatchObject({ code: "connection_lost", outcome: "unknown", upstream: "up" });
+    expect(await outcomeOf(link.handle(call()))).toMatchObject({ outcome: "failed" });
+    expect(sent).toHaveLength(2);
+  });
+
+  it("leaves all that is not its own to others", () => {
+    const { link } = setUp();
+    expect(link.receive({ jsonrpc: "2.0", id: 3, result: {} }, "")).toBe(false);
+    expect(link.receive({ jsonrpc: "2.0", id: "1000000000", result: {} }, "")).toBe(false);
+    expect(link.receive({ jsonrpc: "2.0", id: 1, method: "roots/list" }, "")).toBe(false);
+    const params = { progressToken: "theirs", progress: 1 };
+    expect(link.receive({ method: "notifications/progress", params }, "")).toBe(false);
+  });
+});

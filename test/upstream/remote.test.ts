@@ -1,0 +1,217 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Result, ToolDefinition } from "../../src/call.ts";
+import { Cancel } from "../../src/cancel.ts";
+import { CallError, cancelled } from "../../src/errors.ts";
+import type { Connection } from "../../src/upstream/connection.ts";
+import { RemoteUpstream, retryDelay } from "../../src/upstream/remote.ts";
+import { call, ok, outcomeOf, recorder } from "../support/calls.ts";
+
+beforeEach(() => vi.useFakeTimers());
+afterEach(() => vi.useRealTimers());
+
+const lost = (why: string): CallError =>
+  new CallError("connection_lost", why, { outcome: "failed" });
+
+/** A connection that a test ends and changes as it likes. */
+function fakeConnection(tools: string[] = ["a"]) {
+  let end = (_: CallError): void => {};
+  let changed = (): void => {};
+  const state = { tools, lists: 0, closed: false };
+  const connection: Connection = {
+    info: { name: "fake", version: "1", protocolVersion: "2025-11-25", capabilities: {} },
+    handle: () => Promise.resolve<Result>(ok()),
+    listTools: () => {
+      state.lists++;
+      return Promise.resolve(state.tools.map((name): ToolDefinition => ({ name })));
+    },
+    onToolsChanged: (listener) => (changed = listener),
+    ended: new Promise((resolve) => (end = resolve)),
+    close: () => {
+      state.closed = true;
+      end(lost("closed"));
+      return Promise.resolve();
+    },
+  };
+  return { connection, state, end: (why: string) => end(lost(why)), changed: () => changed() };
+}
+
+type Script = (Error | ReturnType<typeof fakeConnection> | "hang")[];
+
+function setUp(...script: Script) {
+  const { report, events } = recorder();
+  let tries = 0;
+  const upstream = new RemoteUpstream({
+    name: "up",
+    startTimeoutMs: 1000,
+    report,
+    accept: (tools) => Promise.resolve(tools),
+    connect: (_, abandon) => {
+      const turn = script[Math.min(tries++, script.length - 1)];
+      if (turn === "hang" || turn === undefined)
+        return new Promise((_resolve, reject) => abandon.subscribe(reject));
+      return turn instanceof Error ? Promise.reject(turn) : Promise.resolve(turn.connection);
+    },
+  });
+  const states = () => events.flatMap((event) => (event.type === "upstream.state" ? event.to : []));
+  return { upstream, events, states, tries: () => tries };
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe("retryDelay", () => {
+  it("is nothing at first, then 200 ms, doubling to 30 s", () => {
+    expect([1, 2, 3, 4, 9, 10, 50].map(retryDelay)).toEqual([
+      0, 200, 400, 800, 25_600, 30_000, 30_000,
+    ]);
+  });
+});
+
+describe("RemoteUpstream", () => {
+  it("connects, lists and answers calls", async () => {
+    const { upstream, states } = setUp(fakeConnection(["a", "b"]));
+    upstream.start();
+    await upstream.settled;
+    expect(states()).toEqual(["connecting", "ready"]);
+    expect(upstream.tools().map(({ name }) => name)).toEqual(["a", "b"]);
+    expect(upstream.ready(call())).toBeUndefined();
+    expect(await upstream.handle(call())).toEqual(ok());
+  });
+
+  it("is restarted at once when it is lost, and keeps its tools listed meanwhile", async () => {
+    const first = fakeConnection(["a"]);
+    const { upstream, states, tries } = setUp(first, fakeConnection(["a", "b"]));
+    upstream.start();
+    await settle();
+    first.end("it crashed");
+    await Promise.resolve();
+    expect(upstream.tools()).toHaveLength(1);
+    await settle();
+    expect(states()).toEqual(["connecting", "ready", "lost", "connecting", "ready"]);
+    expect(tries()).toBe(2);
+    expect(upstream.status()).toMatchObject({ state: "ready", losses: 1, tools: 2 });
+  });
+
+  it("slows down when it does not hold, and starts anew after 10 s of health", async () => {
+    const connections = Array.from({ length: 6 }, () => fakeConnection());
+    const { upstream, tries } = setUp(...connections);
+    upstream.start();
+    const next = async (index: number, expectedDelay: number): Promise<void> => {
+      connections[index]?.end("it crashed");
+      await vi.advanceTimersByTimeAsync(Math.max(0, expectedDelay - 1));
+      if (expectedDelay > 0) expect(tries()).toBe(index + 1);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(tries()).toBe(index + 2);
+    };
+    await settle();
+    await next(0, 0);
+    await next(1, 200);
+    await next(2, 400);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await next(3, 0);
+    await next(4, 200);
+  });
+
+  it("lets calls wait for a connection that is being made", async () => {
+    const { upstream } = setUp(fakeConnection());
+    const wait = upstream.ready(call());
+    expect(wait).toBeInstanceOf(Promise);
+    await wait;
+    expect(upstream.status().state).toBe("ready");
+  });
+
+  it("refuses a waiting call at its deadline, saying that nothing was sent", async () => {
+    const { upstream } = setUp("hang");
+    const at = performance.now() + 50;
+    const outcome = outcomeOf(
+      upstream.ready(call({ deadline: { at, max: at } })) ?? Promise.resolve(),
+    );
+    await vi.advanceTimersByTimeAsync(50);
+    expect(await outcome).toMatchObject({ code: "unavailable", outcome: "failed" });
+  });
+
+  it("lets a waiting call leave at once when it is cancelled", async () => {
+    const { upstream } = setUp("hang");
+    const signal = new Cancel();
+    const outcome = outcomeOf(upstream.ready(call({ signal })) ?? Promise.resolve());
+    signal.cancel(cancelled("enough"));
+    expect(await outcome).toMatchObject({ code: "cancelled" });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("refuses calls with the time of the next try where that is far off", async () => {
+    const { upstream } = setUp(new Error("command not found"));
+    upstream.start();
+    await vi.advanceTimersByTimeAsync(200 + 400 + 800);
+    expect(await outcomeOf(upstream.ready(call()) ?? Promise.resolve())).toMatchObject({
+      code: "unavailable",
+      outcome: "failed",
+      retryAfterMs: 1600,
+      message: "up is not available: command not found",
+    });
+  });
+
+  it("refuses those that wait when the next try is put far off", async () => {
+    const { upstream } = setUp(new Error("command not found"));
+    const outcome = outcomeOf(upstream.ready(call()) ?? Promise.resolve());
+    await vi.advanceTimersByTimeAsync(1400);
+    expect(await outcome).toMatchObject({ code: "unavailable", retryAfterMs: 1600 });
+  });
+
+  it("fetches its tools anew when they change, once at a time, and tells", async () => {
+    const fake = fakeConnection(["a"]);
+    const { upstream } = setUp(fake);
+    let told = 0;
+    upstream.onChange(() => told++);
+    upstream.start();
+    await settle();
+    fake.state.tools = ["a", "b"];
+    fake.changed();
+    fake.changed();
+    fake.changed();
+    await settle();
+    expect(upstream.tools()).toHaveLength(2);
+    expect(fake.state.lists).toBe(3); // at the start, for the first change, and once for those meanwhile
+    expect(told).toBe(3);
+  });
+
+  it("is never started where it is disabled, and says why", async () => {
+    const { report } = recorder();
+    const upstream = new RemoteUpstream({
+      name: "up",
+      startTimeoutMs: 1000,
+      report,
+      accept: (tools) => Promise.resolve(tools),
+      connect: () => expect.unreachable(),
+      disabled: "the variable TOKEN is not set",
+    });
+    upstream.start();
+    await upstream.settled;
+    expect(upstream.status()).toMatchObject({ state: "disabled" });
+    expect(await outcomeOf(upstream.ready(call()) ?? Promise.resolve())).toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("TOKEN"),
+    });
+  });
+
+  it("abandons a try that is under way when it is closed, and tries no more", async () => {
+    const { upstream, tries } = setUp("hang");
+    const outcome = outcomeOf(upstream.ready(call()) ?? Promise.resolve());
+    await upstream.close();
+    expect(await outcome).toMatchObject({ code: "unavailable" });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(tries()).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("closes its connection, and does not come back", async () => {
+    const fake = fakeConnection();
+    const { upstream, tries } = setUp(fake);
+    upstream.start();
+    await settle();
+    await upstream.close();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(fake.state.closed).toBe(true);
+    expect(tries()).toBe(1);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
