@@ -1,0 +1,148 @@
+import type { Call } from "../call.ts";
+import type { GatewayEvent } from "../events.ts";
+
+export type Level = "debug" | "info" | "warn" | "error";
+
+/** One line of the log, before it is written. Undefined members are left out. */
+interface Entry {
+  readonly level: Level;
+  readonly message: string;
+  readonly [member: string]: unknown;
+}
+
+export interface LogOptions {
+  /** The least level that is written. `silent`: nothing is. */
+  readonly level: Level | "silent";
+  readonly format: "pretty" | "json";
+  /** Takes one line, without its end. */
+  readonly write: (line: string) => void;
+  /** Takes secrets out of a line. */
+  readonly redact: (line: string) => string;
+}
+
+const ranks = { debug: 0, info: 1, warn: 2, error: 3, silent: 4 } as const;
+
+/** A subscriber that writes a line for each event of its level or above. Arguments and results are never written. */
+export function logger(options: LogOptions): (event: GatewayEvent) => void {
+  const least = ranks[options.level];
+  const format = options.format === "json" ? asJson : asText;
+  return (event) => {
+    if (ranks[levelOf(event)] >= least)
+      options.write(options.redact(format(event.type, entryOf(event))));
+  };
+}
+
+function levelOf(event: GatewayEvent): Level {
+  switch (event.type) {
+    case "call.started":
+    case "call.progress":
+    case "upstream.stderr":
+      return "debug";
+    case "call.succeeded":
+    case "call.answered":
+      return "info";
+    case "call.failed":
+      return event.error.code === "cancelled" ? "info" : "warn";
+    case "upstream.state":
+      return event.to === "lost" ? "warn" : event.to === "ready" ? "info" : "debug";
+    case "upstream.problem":
+    case "catalog.tool_problem":
+    case "config.problem":
+      return "warn";
+    case "gateway.problem":
+      return "error";
+  }
+}
+
+function entryOf(event: GatewayEvent): Entry {
+  const level = levelOf(event);
+  switch (event.type) {
+    case "call.started":
+      return { level, message: `${nameOf(event.call)} started`, ...callFields(event.call) };
+    case "call.progress": {
+      const { progress } = event.progress;
+      const total = event.progress["total"];
+      return {
+        level,
+        message: `${nameOf(event.call)} at ${progress}${typeof total === "number" ? ` of ${total}` : ""}`,
+        ...callFields(event.call),
+        progress,
+        total,
+      };
+    }
+    case "call.succeeded":
+    case "call.answered": {
+      const ms = rounded(event.ms);
+      const how =
+        event.type === "call.succeeded" ? "succeeded" : "answered with an error of the tool";
+      return {
+        level,
+        message: `${nameOf(event.call)} ${how} in ${ms} ms`,
+        ...callFields(event.call),
+        ms,
+      };
+    }
+    case "call.failed": {
+      const ms = rounded(event.ms);
+      const { code, outcome, message } = event.error;
+      return {
+        level,
+        message: `${nameOf(event.call)} failed after ${ms} ms (${code}, ${outcome}): ${message}`,
+        ...callFields(event.call),
+        ms,
+        code,
+        outcome,
+      };
+    }
+    case "upstream.state":
+      return {
+        level,
+        message: `${event.upstream} is ${event.to}${event.reason === undefined ? "" : `: ${event.reason}`}`,
+        upstream: event.upstream,
+        from: event.from,
+        to: event.to,
+      };
+    case "upstream.problem":
+      return {
+        level,
+        message: `${event.upstream} ${event.problem}`,
+        upstream: event.upstream,
+      };
+    case "upstream.stderr":
+      return {
+        level,
+        message: `${event.upstream} says: ${event.line}`,
+        upstream: event.upstream,
+      };
+    case "catalog.tool_problem":
+      return {
+        level,
+        message: `${event.upstream}: tool ${event.tool}: ${event.problem}`,
+        upstream: event.upstream,
+        tool: event.tool,
+      };
+    case "config.problem":
+    case "gateway.problem":
+      return { level, message: event.problem };
+  }
+}
+
+const nameOf = ({ tool, method }: Call): string => tool?.name ?? method;
+
+const callFields = (call: Call): Record<string, unknown> => ({
+  upstream: call.upstream,
+  tool: call.tool?.name,
+  caller: call.caller.principal,
+  session: call.caller.session,
+  client: call.caller.client,
+  trace: call.trace,
+});
+
+const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;
+
+const asJson = (type: string, { level, message, ...rest }: Entry): string =>
+  JSON.stringify({ time: new Date().toISOString(), level, event: type, message, ...rest });
+
+const asText = (_type: string, { level, message }: Entry): string =>
+  // What others wrote must not be able to end a line or move a terminal's cursor.
+  `${new Date().toISOString()} ${level.padEnd(5)} ${message.replace(/\p{Cc}+/gu, " ")}`;
