@@ -1,0 +1,147 @@
+import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
+import { z } from "zod";
+import { checkFile } from "./check.ts";
+import { absolute, fromHome, workspaceOf } from "./expand.ts";
+import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
+import { parseJsonc } from "./jsonc.ts";
+import { ConfigError } from "./problems.ts";
+import type { LogOptions, NameOptions } from "./schema.ts";
+import { serverNames } from "./sections.ts";
+import { resolveServer } from "./server.ts";
+import type { ServerConfig } from "./server.ts";
+
+/** A configuration file, read and resolved. */
+export interface Config {
+  /** Absolute. */
+  readonly file: string;
+  /** In the order of the file, the disabled ones too. */
+  readonly servers: readonly ServerConfig[];
+  readonly names: NameOptions;
+  /** Globs of our own tools. */
+  readonly builtins: readonly string[];
+  /** Its file is absolute. */
+  readonly log: LogOptions;
+  /** One line each, with file, line and column. */
+  readonly warnings: readonly string[];
+}
+
+/** Where a configuration file is looked for. */
+interface Lookup {
+  /** The file that was asked for. */
+  readonly file?: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  /** The user's home folder. */
+  readonly home: string;
+  readonly platform?: NodeJS.Platform;
+}
+
+/** What a configuration file may refer to. */
+interface Context {
+  /** The path of the file, absolute. */
+  readonly file: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** The user's home folder. */
+  readonly home: string;
+  /** Values of `${input:ID}` by id, over the defaults that the file gives. */
+  readonly inputs?: Readonly<Record<string, string>>;
+  /** Answers with the text of an envFile, or throws. */
+  readonly readFile?: (path: string) => string;
+}
+
+/** Finds, reads and resolves the configuration. Rejects with ConfigError where it cannot be used. */
+export async function loadConfig(lookup: Lookup): Promise<Config> {
+  const { env, home } = lookup;
+  const { file, text } = await findFile(lookup);
+  const asks = text.includes("${input:");
+  const inputs = asks ? await readInputs(join(dirname(file), "inputs.json")) : {};
+  return parseConfig(text, { file, env, home, inputs });
+}
+
+/** Resolves the text of a configuration file. Throws ConfigError where it cannot be used. */
+export function parseConfig(text: string, context: Context): Config {
+  const { file, env, home, inputs = {}, readFile = readTextSync } = context;
+  const json = parseJsonc(text, file);
+  const { content, warnings } = checkFile(json, file);
+  const defaults = [...content.inputs, ...(content.mcp?.inputs ?? [])].flatMap((input) =>
+    input.default === undefined ? [] : [[input.id, input.default] as const],
+  );
+  const around = {
+    variables: {
+      env,
+      home,
+      workspace: workspaceOf(file),
+      inputs: new Map([...defaults, ...Object.entries(inputs)]),
+    },
+    policies: content.policies,
+    readFile,
+  };
+  const entries = new Map(
+    Object.entries({ ...content.mcp?.servers, ...content.servers, ...content.mcpServers }),
+  );
+  const { names, builtins, log } = content;
+  return {
+    file,
+    servers: serverNames(json).flatMap((name) => {
+      const entry = entries.get(name);
+      return entry === undefined ? [] : [resolveServer(name, entry, around)];
+    }),
+    names,
+    builtins,
+    log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
+    warnings,
+  };
+}
+
+interface Found {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** The file that was asked for, else the first one of those that are looked for. */
+async function findFile({ file, env, cwd, home, platform }: Lookup): Promise<Found> {
+  const asked = file ?? env["HOLDFAST_CONFIG"];
+  const candidates = asked
+    ? [resolve(cwd, fromHome(asked, home))]
+    : [join(cwd, "servers.json"), userFile(env, home, platform ?? process.platform)];
+  for (const candidate of candidates) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- the first that is there is the one
+      return { file: candidate, text: await readText(candidate) };
+    } catch (error) {
+      if (!asked && isMissing(error)) continue;
+      throw new ConfigError(candidate, [{ path: "", message: whyUnreadable(error) }]);
+    }
+  }
+  const message = `there is no such file; looked for ${candidates.join(" and ")}`;
+  throw new ConfigError("servers.json", [{ path: "", message }]);
+}
+
+/** The file in the user's configuration folder. */
+function userFile(env: NodeJS.ProcessEnv, home: string, platform: NodeJS.Platform): string {
+  if (platform === "win32") {
+    const roaming = env["APPDATA"] || win32.join(home, "AppData", "Roaming");
+    return win32.join(roaming, "holdfast", "servers.json");
+  }
+  if (platform === "darwin") {
+    return join(home, "Library", "Application Support", "holdfast", "servers.json");
+  }
+  // By the XDG specification a relative path is to be ignored.
+  const xdg = env["XDG_CONFIG_HOME"] ?? "";
+  return join(isAbsolute(xdg) ? xdg : join(home, ".config"), "holdfast", "servers.json");
+}
+
+/** The values of inputs by id; none where there is no such file. */
+async function readInputs(file: string): Promise<Record<string, string>> {
+  let text: string;
+  try {
+    text = await readText(file);
+  } catch (error) {
+    if (isMissing(error)) return {};
+    throw new ConfigError(file, [{ path: "", message: whyUnreadable(error) }]);
+  }
+  const inputs = z.record(z.string(), z.string()).safeParse(parseJsonc(text, file).value);
+  if (inputs.success) return inputs.data;
+  const message = "expected an object of strings: the values of the inputs by their ids";
+  throw new ConfigError(file, [{ path: "", message }]);
+}

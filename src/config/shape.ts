@@ -1,0 +1,27 @@
+import type { z } from "zod";
+import { valueAt } from "./json-value.ts";
+import { showValue } from "./problems.ts";
+import type { Finding, Path } from "./problems.ts";
+import { configFile } from "./schema.ts";
+import { expectation, schemaUnder } from "./walk.ts";
+
+/** What an issue of zod means in `root`: what was expected, and what is there. */
+export function shapeFindings(
+  issue: z.core.$ZodIssue,
+  root: unknown,
+  around: Path = [],
+): Finding[] {
+  const path = [...around, ...issue.path.filter((key) => typeof key !== "symbol")];
+  if (issue.code === "invalid_union") {
+    // The alternative that fits on the outside is the one that was meant.
+    const meant = issue.errors.find((issues) => issues.every((inner) => inner.path.length > 0));
+    if (meant !== undefined) return meant.flatMap((inner) => shapeFindings(inner, root, path));
+  }
+  const schema = path.reduce<z.core.$ZodType | undefined>(
+    (outer, key) => outer && schemaUnder(outer, key),
+    configFile,
+  );
+  const expected =
+    schema === undefined || issue.code === "invalid_format" ? issue.message : expectation(schema);
+  return [{ path, message: `expected ${expected}, got ${showValue(valueAt(root, path), path)}` }];
+}
