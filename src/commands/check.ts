@@ -1,0 +1,65 @@
+import type { GatewayEvent } from "../events.ts";
+import type { RemoteStatus } from "../upstream/remote.ts";
+import { open } from "./open.ts";
+import { table, type Output } from "./output.ts";
+
+/** `holdfast check`: starts every server once and tells how that went. 1 where one is broken, else 0. */
+export async function check(file: string | undefined, output: Output): Promise<number> {
+  const problems: { readonly server: string; readonly problem: string }[] = [];
+  const holdfast = await open(file, (event) => {
+    const problem = problemOf(event);
+    if (problem !== undefined) problems.push(problem);
+  });
+  await holdfast.settled;
+  const servers = [...holdfast.status()];
+  const { warnings, file: from } = holdfast.config;
+  const disabled = new Set(
+    holdfast.config.servers.filter((server) => server.disabled).map(({ name }) => name),
+  );
+  await holdfast.close();
+  const broken = servers.filter(([name, { state }]) => state !== "ready" && !disabled.has(name));
+  if (output.json)
+    output.line(
+      JSON.stringify({
+        file: from,
+        ok: broken.length === 0,
+        servers: servers.map(([name, status]) => ({
+          name,
+          ...status,
+          problems: problems.filter(({ server }) => server === name).map(({ problem }) => problem),
+        })),
+        warnings,
+      }),
+    );
+  else {
+    output.line(from);
+    for (const row of table([
+      ["SERVER", "STATE", "TIME", "TOOLS", "VERSION"],
+      ...servers.map(([name, status]) => rowOf(name, status)),
+    ]))
+      output.line(row);
+    const lines = [
+      ...broken.map(([name, { problem }]) => `${name}: ${problem ?? "is not ready"}`),
+      ...problems.map(({ server, problem }) => `${server}: ${problem}`),
+      ...warnings,
+    ];
+    if (lines.length > 0) output.line();
+    for (const line of lines) output.line(`! ${line}`);
+  }
+  return broken.length === 0 ? 0 : 1;
+}
+
+const rowOf = (name: string, status: RemoteStatus): string[] => [
+  name,
+  status.state === "ready" || status.state === "disabled" ? status.state : "broken",
+  status.connectMs === undefined ? "-" : `${status.connectMs} ms`,
+  status.state === "ready" ? String(status.tools) : "-",
+  status.info === undefined ? "-" : `${status.info.name} ${status.info.version}`.trim(),
+];
+
+function problemOf(event: GatewayEvent): { server: string; problem: string } | undefined {
+  if (event.type === "upstream.problem") return { server: event.upstream, problem: event.problem };
+  if (event.type === "catalog.tool_problem")
+    return { server: event.upstream, problem: `tool ${event.tool}: ${event.problem}` };
+  return undefined;
+}

@@ -1,0 +1,110 @@
+import type { Call, JsonObject, Progress, Result } from "../call.ts";
+import { Cancel } from "../cancel.ts";
+import { asCallError } from "../errors.ts";
+import { now } from "../time.ts";
+import { connectStdio } from "../upstream/stdio.ts";
+import { newTrace } from "../trace.ts";
+import { readConfig } from "./open.ts";
+import { textOf } from "./call.ts";
+import { table, type Output } from "./output.ts";
+
+const startTimeoutMs = 20_000;
+const callTimeoutMs = 15_000;
+const longestShown = 60;
+
+/** What the demo calls, of the tools that are there. */
+const calls: readonly (readonly [tool: string, args: JsonObject])[] = [
+  ["everything__echo", { message: "hello" }],
+  ["everything__get-sum", { a: 2, b: 40 }],
+  ["everything__get-sum", { a: "two" }],
+  ["everything__trigger-long-running-operation", { duration: 1, steps: 4 }],
+  ["filesystem__list_directory", { path: "." }],
+  ["memory__read_graph", {}],
+  ["holdfast__status", {}],
+];
+
+/** `holdfast demo`: a real client starts Holdfast as its server, lists, calls, and prints what happened. */
+export async function demo(file: string | undefined, output: Output): Promise<number> {
+  const config = await readConfig(file);
+  const begun = now();
+  output.line(`A client starts Holdfast as its only MCP server, on ${config.file}`);
+  const connection = await connectStdio(
+    "holdfast",
+    {
+      command: process.execPath,
+      args: [process.argv[1] ?? "", "serve", "--config", config.file],
+      env: process.env as Record<string, string>,
+      cwd: process.cwd(),
+    },
+    {
+      problem: (problem) => output.line(`! ${problem}`),
+      stderr: (line) => output.line(`! ${line}`),
+    },
+    startTimeoutMs,
+    new Cancel(),
+  );
+  const { name, version, protocolVersion } = connection.info;
+  output.line(
+    `initialize   ${name} ${version}, protocol ${protocolVersion}, after ${since(begun)}`,
+  );
+  const tools = await connection.listTools(startTimeoutMs);
+  output.line(`tools/list   ${tools.length} tools, after ${since(begun)}`);
+  const names = new Set(tools.map((tool) => tool.name));
+  for (const row of table(countByPrefix([...names]))) output.line(`             ${row}`);
+  output.line("tools/call");
+  const rows: string[][] = [];
+  let failed = 0;
+  for (const [tool, args] of calls.filter(([wanted]) => names.has(wanted))) {
+    let notes = 0;
+    const from = now();
+    const request = callOf(tool, args, () => notes++);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, to be read
+    const shown = await connection.handle(request).then(describe, (error: unknown) => {
+      failed++;
+      return `failed: ${asCallError(error).message}`;
+    });
+    const progress = notes > 0 ? `, ${notes} progress notes` : "";
+    rows.push([tool, JSON.stringify(args), `${shown} (${since(from)}${progress})`]);
+  }
+  for (const row of table(rows)) output.line(`  ${row}`);
+  const closing = now();
+  await connection.close();
+  output.line(`The client leaves; Holdfast and all its servers are gone after ${since(closing)}.`);
+  return failed === 0 ? 0 : 1;
+}
+
+const since = (from: number): string => `${Math.round(now() - from)} ms`;
+
+const callOf = (
+  tool: string,
+  args: JsonObject,
+  onProgress: (progress: Progress) => void,
+): Call => ({
+  upstream: "holdfast",
+  method: "tools/call",
+  params: { name: tool, arguments: args },
+  caller: { principal: "local", session: "demo", client: "holdfast demo" },
+  signal: new Cancel(),
+  deadline: { at: now() + callTimeoutMs, max: now() + callTimeoutMs },
+  onProgress,
+  trace: newTrace(undefined),
+});
+
+function describe(result: Result): string {
+  const text = textOf(result).replace(/\s+/g, " ").trim();
+  const shown = text.length > longestShown ? `${text.slice(0, longestShown - 1)}…` : text;
+  return result["isError"] === true ? `the tool says no: ${shown}` : shown;
+}
+
+function countByPrefix(names: readonly string[]): string[][] {
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const prefix = name.split("__", 1)[0] ?? "";
+    groups.set(prefix, [...(groups.get(prefix) ?? []), name]);
+  }
+  return [...groups].map(([prefix, group]) => [
+    prefix,
+    String(group.length),
+    `such as ${group.slice(0, 2).join(", ")}`,
+  ]);
+}

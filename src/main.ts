@@ -1,0 +1,105 @@
+#!/usr/bin/env node
+import { parseArgs } from "node:util";
+import { call } from "./commands/call.ts";
+import { check } from "./commands/check.ts";
+import { demo } from "./commands/demo.ts";
+import { explain } from "./commands/explain.ts";
+import { UsageError, type Output } from "./commands/output.ts";
+import { serve } from "./commands/serve.ts";
+import { tools } from "./commands/tools.ts";
+import { ConfigError } from "./config/problems.ts";
+import { messageOf } from "./errors.ts";
+import { implementation } from "./version.ts";
+
+const help = `Holdfast ${implementation.version}: one MCP server in front of your others
+
+  holdfast [serve]             serve the servers of the config file on stdin and stdout
+  holdfast check               start every server, tell state, time, version, tools and problems
+  holdfast tools               list every tool as a client sees it
+  holdfast explain TOOL        tell what a tool may do, and what follows for its calls
+  holdfast call TOOL [JSON]    call a tool, for example: holdfast call everything__echo '{"message":"hi"}'
+  holdfast demo                start Holdfast with a client of its own, and show what happens
+
+  --config FILE   the config file; else $HOLDFAST_CONFIG, ./servers.json, the user's configuration folder
+  --json          print for programs (check, tools, explain, call)
+  --version, --help
+
+Exit codes: 0 all is well; 1 a server is broken or a call failed; 2 the command line or config is wrong.`;
+
+const line = (text = ""): void => void process.stdout.write(`${text}\n`);
+
+async function run(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(argv);
+  const [command = "serve", first, second, ...rest] = positionals;
+  const output: Output = { line, json: values.json ?? false };
+  const { config } = values;
+  const expect = (what: string, count: number): void => {
+    if (positionals.length - 1 > count || rest.length > 0)
+      throw new UsageError(
+        `holdfast ${command} takes ${what}; got "${positionals.slice(1).join(" ")}"`,
+      );
+  };
+  if (values.help === true) return say(help);
+  if (values.version === true) return say(implementation.version);
+  switch (command) {
+    case "serve":
+      expect("no arguments", 0);
+      return serve(config);
+    case "check":
+      expect("no arguments", 0);
+      return check(config, output);
+    case "tools":
+      expect("no arguments", 0);
+      return tools(config, output);
+    case "explain":
+      expect("the name of a tool", 1);
+      return explain(config, required(first, "explain TOOL"), output);
+    case "call":
+      expect("the name of a tool and its arguments as JSON", 2);
+      return call(config, required(first, "call TOOL [JSON]"), second, output);
+    case "demo":
+      expect("no arguments", 0);
+      return demo(config, output);
+    default:
+      throw new UsageError(`there is no command "${command}"; see holdfast --help`);
+  }
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        config: { type: "string" },
+        json: { type: "boolean" },
+        version: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(`${messageOf(error)}; see holdfast --help`);
+  }
+}
+
+function required(value: string | undefined, usage: string): string {
+  if (value === undefined) throw new UsageError(`expected holdfast ${usage}`);
+  return value;
+}
+
+function say(text: string): number {
+  line(text);
+  return 0;
+}
+
+/** Who reads our stderr may go before we do. */
+process.stderr.on("error", () => {});
+
+run(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    const expected = error instanceof UsageError || error instanceof ConfigError;
+    const text = expected || !(error instanceof Error) ? messageOf(error) : error.stack;
+    process.stderr.write(`holdfast: ${text}\n`, () => process.exit(expected ? 2 : 1));
+  },
+);
