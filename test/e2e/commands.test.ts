@@ -1,0 +1,159 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../src/call.ts";
+import { configFile, main, odd, root } from "../support/gateway.ts";
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a command to its end. */
+function holdfast(
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Ran {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, ...options.env },
+    encoding: "utf8",
+    input: "",
+  });
+  return { code: status, out: stdout, err: stderr };
+}
+const on = (mcpServers: JsonObject, ...args: string[]): Ran =>
+  holdfast([...args, "--config", configFile({ mcpServers })]);
+
+describe("holdfast check", () => {
+  it("tells state, time, version and tools of every server, and ends with 0 when all are well", () => {
+    const { code, out } = on(
+      { odd: odd({ tools: "echo,pid" }), off: { ...odd(), disabled: true } },
+      "check",
+    );
+    expect(out).toMatch(/^odd +ready +\d+ ms +2 +odd 1\.0\.0$/m);
+    expect(out).toMatch(/^off +disabled/m);
+    expect(code).toBe(0);
+  });
+
+  it("names what is broken and why, and ends with 1", () => {
+    const { code, out } = on(
+      { good: odd({ tools: "no_schema" }), gone: { command: "no-such-command-anywhere" } },
+      "check",
+    );
+    expect(out).toMatch(/^gone +broken/m);
+    expect(out).toMatch(/^! gone: .*"no-such-command-anywhere" was not found/m);
+    expect(out).toMatch(/^! good: tool no_schema: its inputSchema was replaced/m);
+    expect(code).toBe(1);
+  });
+
+  it("tells programs the same", () => {
+    const { out } = on(
+      { odd: odd({ tools: "echo" }), bad: odd({ start: "exit" }) },
+      "check",
+      "--json",
+    );
+    expect(JSON.parse(out)).toMatchObject({
+      ok: false,
+      servers: [
+        { name: "odd", state: "ready", tools: 1, info: { name: "odd", version: "1.0.0" } },
+        {
+          name: "bad",
+          state: "lost",
+          problem: expect.stringContaining("flux capacitor") as string,
+        },
+      ],
+    });
+  });
+});
+
+describe("holdfast tools, explain and call", () => {
+  it("list every tool with its effect", () => {
+    const { code, out } = on({ odd: odd({ tools: "echo,decorated" }) }, "tools");
+    expect(out).toMatch(/^odd__echo +write/m);
+    expect(out).toMatch(/^odd__decorated +read/m);
+    expect(code).toBe(0);
+    const listed = JSON.parse(
+      on({ odd: odd({ tools: "echo" }) }, "tools", "--json").out,
+    ) as JsonObject[];
+    expect(listed).toContainEqual(
+      expect.objectContaining({ name: "odd__echo", server: "odd", tool: "echo", effect: "write" }),
+    );
+  });
+
+  it("explain a tool: its effect, where that comes from, and its timeouts", () => {
+    const { code, out } = on({ odd: odd({ tools: "decorated" }) }, "explain", "odd__decorated");
+    expect(out).toContain("read (annotation readOnlyHint: true)");
+    expect(out).toContain("30000 ms an attempt, 60000 ms in all");
+    expect(code).toBe(0);
+  });
+
+  it("call a tool, and end with 1 where it says no", () => {
+    const servers = { odd: odd({ tools: "echo,odd_content,rpc_error" }) };
+    expect(on(servers, "call", "odd__echo", '{"a":1}')).toMatchObject({
+      code: 0,
+      out: '{"a":1}\n',
+    });
+    expect(on(servers, "call", "odd__odd_content").code).toBe(1);
+    expect(on(servers, "call", "odd__rpc_error")).toMatchObject({
+      code: 1,
+      out: "error -32099: MCP error -1: kept as it is\n",
+    });
+  });
+
+  it("tell the nearest names of a tool that is not there, and what is wrong with arguments", () => {
+    const servers = { odd: odd({ tools: "echo" }) };
+    expect(on(servers, "call", "odd__ecko")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("the nearest are odd__echo") as string,
+    });
+    expect(on(servers, "call", "odd__echo", "[1]")).toMatchObject({ code: 2 });
+    expect(on(servers, "call", "odd__echo", "{a")).toMatchObject({ code: 2 });
+    expect(on(servers, "call")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("the command line", () => {
+  it("tells what is wrong with config, by file, place and key, and ends with 2", () => {
+    const file = configFile({
+      mcpServers: { odd: { ...odd(), startTimeoutMs: "30s" } },
+      polices: {},
+    });
+    const { code, err, out } = holdfast(["serve", "--config", file]);
+    expect(code).toBe(2);
+    expect(out).toBe("");
+    expect(err).toContain(file);
+    expect(err).toContain("mcpServers.odd.startTimeoutMs");
+    expect(err).toContain('did you mean "policies"?');
+  });
+
+  it("says where it looked when there is no config", () => {
+    const cwd = mkdtempSync(join(tmpdir(), "holdfast-"));
+    const { code, err } = holdfast(["check"], {
+      cwd,
+      env: { XDG_CONFIG_HOME: cwd, HOLDFAST_CONFIG: "" },
+    });
+    expect(code).toBe(2);
+    expect(err).toContain("servers.json");
+  });
+
+  it("knows --help and --version, and refuses what it does not know", () => {
+    expect(holdfast(["--help"]).out).toContain("holdfast check");
+    expect(holdfast(["--version"]).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    expect(holdfast(["--nope"]).code).toBe(2);
+    expect(holdfast(["chek"]).code).toBe(2);
+    expect(holdfast(["check", "more"]).code).toBe(2);
+  });
+
+  it("runs the demo: a real client lists and calls, and leaves", () => {
+    const { code, out } = holdfast(["demo"]);
+    expect(out).toMatch(/^tools\/list +\d+ tools/m);
+    expect(out).toContain("The sum of 2 and 40 is 42.");
+    expect(out).toContain("4 progress notes");
+    expect(out.split("\n").length).toBeLessThan(25);
+    expect(code).toBe(0);
+  });
+});
