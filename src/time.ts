@@ -5,7 +5,7 @@ export interface Timer {
 }
 
 /** The longest delay that a platform timer takes, in milliseconds (about 24.8 days). */
-const longestDelay = 2 ** 31 - 1;
+export const longestDelay = 2 ** 31 - 1;
 
 /** Monotonic time in milliseconds, with fractions. Only differences mean something. */
 export const now = (): number => performance.now();
@@ -15,6 +15,13 @@ export function after(ms: number, run: () => void): Timer {
   const timer = setTimeout(run, Math.min(Math.max(ms, 0), longestDelay));
   timer.unref();
   return { clear: () => clearTimeout(timer) };
+}
+
+/** Runs `run` every `ms` milliseconds from now on. It does not keep the process alive. */
+export function every(ms: number, run: () => void): Timer {
+  const timer = setInterval(run, ms);
+  timer.unref();
+  return { clear: () => clearInterval(timer) };
 }
 
 /** Resolves `ms` milliseconds from now. It does not keep the process alive. */

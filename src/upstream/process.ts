@@ -1,9 +1,11 @@
+import { randomUUID } from "node:crypto";
 import type { ChildProcessByStdio } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import spawn from "cross-spawn";
 import { settlesWithin } from "../time.ts";
 import { lineReader } from "../wire.ts";
-import { killTree } from "./process-tree.ts";
+import { markVariable, processTable, startTimeOf, type ProcessInfo } from "./process-table.ts";
+import { endTrees, signalGroup, treeOf, type TreeRoot } from "./process-tree.ts";
 
 /** How a server program is started. */
 export interface Program {
@@ -13,36 +15,66 @@ export interface Program {
   readonly cwd: string;
 }
 
+/** Keeps account of the servers that run, for the case that this process cannot end them itself. */
+export interface ServerRecords {
+  add(server: TreeRoot): void;
+  /** Nothing of it is left. */
+  remove(server: TreeRoot): void;
+}
+
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Milliseconds that a server gets to leave after its stdin has ended, and again after SIGTERM. */
-const grace = 500;
+/** Milliseconds that a server gets to leave after its stdin has ended. */
+const grace = 400;
+/** Milliseconds that a stop waits for the list of what runs, and for what does not go even when it is killed. */
+const lookTime = 100;
+const lastWait = 1000;
+/** Milliseconds in which the last words of an ended server come through the pipe. */
+const wordsTime = 50;
 const keptLines = 8;
 const longestKeptLine = 300;
 const longestStderrLine = 64 * 1024;
 
-/** A server program that runs, with all that it has started. */
+/**
+ * A server program that runs, with all that it has started. However it ends, by `stop()` or by itself,
+ * what it has started is ended too: on Linux every descendant, elsewhere those that are in its process
+ * group or that can be reached from parent to child when the end begins.
+ *
+ * Its environment is the program's and `HOLDFAST_OWNER`, by which its descendants are known.
+ */
 export class ServerProcess {
   readonly stdin: Writable;
   readonly stdout: Readable;
   readonly pid: number | undefined;
   /** Resolves with the reason in words, when the program has ended or could not be started. */
   readonly ended: Promise<string>;
+  /** Resolves when the program and all that it had started have ended, with the pids that could not be ended. */
+  readonly gone: Promise<readonly number[]>;
   readonly #child: Child;
+  readonly #root: TreeRoot | undefined;
+  readonly #exited: Promise<unknown>;
   readonly #lastLines: string[] = [];
+  #known: readonly ProcessInfo[] = [];
+  #ending: Promise<readonly number[]> | undefined;
+  #stopping: Promise<void> | undefined;
 
-  /** Starts it. `onStderr` is told each line of its stderr, which is always drained. */
-  constructor(program: Program, onStderr: (line: string) => void) {
+  /**
+   * Starts it. `onStderr` is told each line of its stderr, which is always drained. `records` has it
+   * from its start until nothing of it is left.
+   */
+  constructor(program: Program, onStderr: (line: string) => void, records?: ServerRecords) {
+    const mark = randomUUID();
     const child = spawn(program.command, [...program.args], {
       cwd: program.cwd,
-      env: program.env,
+      env: { ...program.env, [markVariable]: marks(mark) },
       stdio: ["pipe", "pipe", "pipe"],
       // A process group of its own, so that all that it starts can be ended with it.
       detached: process.platform !== "win32",
       windowsHide: true,
     }) as Child;
+    const { pid } = child;
     this.#child = child;
-    this.pid = child.pid;
+    this.pid = pid;
     this.stdin = child.stdin;
     this.stdout = child.stdout;
     child.stdin.on("error", () => {}); // it ended: `ended` tells
@@ -59,16 +91,31 @@ export class ServerProcess {
         longestStderrLine,
       ),
     );
-    this.ended = new Promise((resolve) => {
+    const closed = new Promise((resolve) => child.on("close", resolve));
+    const exited = new Promise<string>((resolve) => {
       child.on("error", (error: NodeJS.ErrnoException) => resolve(notStarted(program, error)));
-      child.on("exit", (code, signal) => {
-        const how = signal === null ? `exited with code ${code}` : `was ended by ${signal}`;
-        // Its last words may still be in the pipe.
-        void settlesWithin(new Promise((closed) => child.on("close", closed)), 50).then(() =>
-          resolve(`${how}${this.lastWords()}`),
-        );
-      });
+      child.on("exit", (code, signal) =>
+        resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
+      );
     });
+    this.#exited = exited;
+    this.ended = exited.then(async (how) => {
+      await settlesWithin(closed, wordsTime);
+      return `${how}${this.lastWords()}`;
+    });
+    if (pid === undefined) {
+      this.gone = Promise.resolve([]);
+      return;
+    }
+    const root: TreeRoot = { pid, startTime: startTimeOf(pid), mark, fresh: true };
+    this.#root = root;
+    records?.add(root);
+    this.gone = exited.then(async () => {
+      const left = await this.#end(root);
+      if (left.length === 0) records?.remove(root);
+      return left;
+    });
+    endWithUs(pid, this.gone);
   }
 
   /** The last lines of its stderr, ready to be put at the end of a message; empty where there are none. */
@@ -76,25 +123,62 @@ export class ServerProcess {
     return this.#lastLines.length === 0 ? "" : `; its last words: ${this.#lastLines.join(" | ")}`;
   }
 
-  /** Ends it and all that it has started: politely, then not. Settles when it is gone. */
-  async stop(): Promise<void> {
-    const { pid } = this;
-    if (pid === undefined) return;
-    this.#child.stdin.end();
-    if (!(await settlesWithin(this.ended, grace))) {
-      killTree(pid, "SIGTERM");
-      await settlesWithin(this.ended, grace);
-    }
-    killTree(pid, "SIGKILL");
-    await settlesWithin(this.ended, grace);
+  /**
+   * Ends it and all that it has started: ends its stdin, 400 ms later sends SIGTERM to all, 300 ms later
+   * SIGKILL to what is left. Settles when all are gone, within about a second. Never rejects.
+   */
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    const root = this.#root;
+    if (root === undefined) return;
+    await this.#politely(root);
+    await settlesWithin(this.gone, lastWait);
     this.#child.stdout.destroy();
     this.#child.stderr.destroy();
+  }
+
+  async #politely(root: TreeRoot): Promise<void> {
+    if (this.#ending !== undefined) return; // it has left by itself
+    // Those whose parents leave first could not be found afterwards.
+    const look = processTable().then((table) => (this.#known = treeOf(table, root)));
+    await settlesWithin(look, lookTime);
+    this.#child.stdin.end();
+    if (!(await settlesWithin(this.#exited, grace))) await this.#end(root);
+  }
+
+  #end(root: TreeRoot): Promise<readonly number[]> {
+    return (this.#ending ??= endTrees([root], this.#known).then(({ left }) => left));
   }
 
   #keep(line: string): void {
     if (this.#lastLines.length === keptLines) this.#lastLines.shift();
     this.#lastLines.push(line.trim().slice(0, longestKeptLine));
   }
+}
+
+/** Where this gateway runs under another, its servers are that one's too. */
+function marks(mark: string): string {
+  const inherited = process.env[markVariable];
+  return inherited === undefined ? mark : `${inherited},${mark}`;
+}
+
+const running = new Set<number>();
+
+/** Should this process exit without a stop (a defect, `process.exit`), the server and its group go at once. */
+function endWithUs(pid: number, gone: Promise<unknown>): void {
+  if (running.size === 0) process.once("exit", killRunning);
+  running.add(pid);
+  void gone.then(() => {
+    running.delete(pid);
+    if (running.size === 0) process.off("exit", killRunning);
+  });
+}
+
+function killRunning(): void {
+  for (const pid of running) signalGroup(pid, "SIGKILL");
 }
 
 function notStarted({ command, cwd, env }: Program, error: NodeJS.ErrnoException): string {
