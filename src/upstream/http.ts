@@ -1,0 +1,92 @@
+import { Cancel } from "../cancel.ts";
+import { CallError, messageOf } from "../errors.ts";
+import type { Peer } from "../peer.ts";
+import { after, now } from "../time.ts";
+import { openSession, plainMessage } from "./client.ts";
+import type { Connection, ConnectionEvents } from "./connection.ts";
+import { HttpConnection } from "./http-connection.ts";
+import { HttpTarget, type HttpAddress } from "./http-target.ts";
+
+/** Statuses by which the specification of Streamable HTTP tells a server of the transport before it. */
+const olderServer = [400, 404, 405];
+/** Milliseconds for the try by SSE, at most: a server of the newer transport may leave it hanging. */
+const longestSecondTry = 10_000;
+
+export interface HttpOptions extends ConnectionEvents {
+  readonly peer: Peer;
+}
+
+/**
+ * Connects to a server by HTTP and initialises it, within `timeoutMs` once the client is known and until
+ * `abandon` is cancelled. A server of kind `http` that turns out to know SSE only is used by SSE.
+ */
+export async function connectHttp(
+  upstream: string,
+  address: HttpAddress,
+  options: HttpOptions,
+  timeoutMs: number,
+  abandon: Cancel,
+): Promise<Connection> {
+  const { peer } = options;
+  const target = new HttpTarget(upstream, address);
+  await unless(abandon, peer.capabilities);
+  const begun = now();
+  const http = new HttpConnection(target, address.kind, options);
+  try {
+    return await open(http, target, peer, timeoutMs, abandon);
+  } catch (error) {
+    if (!olderServer.includes(http.refusedInitialize ?? 0)) throw error;
+    const left = Math.max(Math.min(timeoutMs - (now() - begun), longestSecondTry), 1);
+    const sse = new HttpConnection(target, "sse", options);
+    return open(sse, target, peer, left, abandon).catch((second: unknown) => {
+      const why = `${messageOf(error)}; and by SSE: ${messageOf(second)}`;
+      throw new CallError("unavailable", why, { outcome: "failed", upstream, cause: error });
+    });
+  }
+}
+
+/** Initialises the server at the other end. Where that fails, the connection is closed. */
+async function open(
+  http: HttpConnection,
+  { upstream, url, mask }: HttpTarget,
+  peer: Peer,
+  timeoutMs: number,
+  abandon: Cancel,
+): Promise<Connection> {
+  const { link, transport } = http;
+  const failed = (why: string, cause?: unknown): CallError =>
+    new CallError(
+      "unavailable",
+      `${upstream} was not initialised at ${url.origin} (waited up to ${Math.round(timeoutMs)} ms): ${why}`,
+      { outcome: "failed", upstream, cause },
+    );
+  const stop = new Cancel();
+  const giveUp = (reason: CallError): void => stop.cancel(reason);
+  const timer = after(timeoutMs, () => giveUp(failed("it did not answer in time")));
+  abandon.subscribe(giveUp);
+  void http.ended.then(giveUp);
+  try {
+    const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
+    return {
+      ...(await unless(stop, session)),
+      handle: (call) => link.handle(call),
+      inFlight: () => link.inFlight,
+      hold: (held) => http.hold(held),
+      ended: http.ended,
+      close: () => http.close(),
+    };
+  } catch (error) {
+    await http.close();
+    throw error instanceof CallError ? error : failed(mask(plainMessage(error)), error);
+  } finally {
+    timer.clear();
+    abandon.unsubscribe(giveUp);
+  }
+}
+
+/** The same promise, but rejected with the reason when `stop` is cancelled first. */
+const unless = <Value>(stop: Cancel, promise: Promise<Value>): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    stop.subscribe(reject);
+    promise.then(resolve, reject).finally(() => stop.unsubscribe(reject));
+  });
