@@ -15,6 +15,17 @@ export interface ToolDefinition extends JsonObject {
   readonly name: string;
 }
 
+/** What a server lists, as it lists it: four lists of objects. */
+export interface Lists {
+  readonly tools: readonly ToolDefinition[];
+  /** Each has a `name`. */
+  readonly prompts: readonly JsonObject[];
+  /** Each has a `uri`. */
+  readonly resources: readonly JsonObject[];
+  /** Each has a `uriTemplate`. */
+  readonly resourceTemplates: readonly JsonObject[];
+}
+
 /** A tool as clients see it, and how to reach it. */
 export interface Tool {
   /** The name that clients use. */
@@ -64,6 +75,8 @@ export interface Call {
   readonly signal: Cancel;
   readonly deadline: Deadline;
   readonly onProgress?: (progress: Progress) => void;
+  /** Told at each sign that the upstream is still at work on the call. */
+  readonly onAlive?: () => void;
   /** Follows a call through retries, steps and upstreams: 32 hex digits, a W3C trace id. */
   readonly trace: string;
 }
@@ -75,13 +88,30 @@ export type Handle = (call: Call) => Promise<Result>;
 
 export type Middleware = (next: Handle) => Handle;
 
+/** What an upstream tells of itself. */
+export interface Watcher {
+  /** What `lists()` answers has changed. */
+  changed(): void;
+  /** The server sent a notification that is meant for clients. */
+  notified(method: string, params: JsonObject): void;
+}
+
 /** Something that has tools and answers calls. */
 export interface Upstream {
   readonly name: string;
-  tools(): readonly ToolDefinition[];
+  /** What it lists, as far as it is known. */
+  lists(): Lists;
+  /** What it says to models about its use. */
+  instructions(): string | undefined;
+  /** Whether its server announced a capability, such as `logging` or `resources`; false where it is not known. */
+  can(capability: string): boolean;
   readonly handle: Handle;
-  /** Calls `listener` whenever what `tools()` answers has changed. */
-  onChange(listener: () => void): void;
+  /** Sends a notification of a client, where it is connected. */
+  notify(method: string, params: JsonObject): void;
+  /** While held, no more than is under way is read from its server: who is to get it reads too slowly. */
+  hold(held: boolean): void;
+  /** Has one watcher, the last that was given. */
+  watch(watcher: Watcher): void;
   /** Ends it. Calls under way fail. */
   close(): Promise<void>;
 }

@@ -45,6 +45,10 @@ interface Details {
   readonly retryAfterMs?: number;
   /** The upstream's own JSON-RPC error, which passes as it is. */
   readonly rpc?: RpcError;
+  /** The HTTP status of the upstream's answer, where there was one. */
+  readonly status?: number;
+  /** Whether one of our own limits refused the call; then it says nothing about the upstream. Default false. */
+  readonly local?: boolean;
   readonly cause?: unknown;
 }
 
@@ -56,6 +60,8 @@ export class CallError extends Error {
   readonly upstream: string | undefined;
   readonly retryAfterMs: number | undefined;
   readonly rpc: RpcError | undefined;
+  readonly status: number | undefined;
+  readonly local: boolean;
 
   constructor(code: FailureCode, message: string, details: Details) {
     super(message, { cause: details.cause });
@@ -64,6 +70,8 @@ export class CallError extends Error {
     this.upstream = details.upstream;
     this.retryAfterMs = details.retryAfterMs;
     this.rpc = details.rpc;
+    this.status = details.status;
+    this.local = details.local ?? false;
   }
 }
 

@@ -4,6 +4,9 @@ import type { CallError } from "./errors.ts";
 /** The states of an upstream. */
 export type UpstreamState = "idle" | "connecting" | "ready" | "lost" | "disabled";
 
+/** The states of a circuit breaker. */
+export type CircuitState = "closed" | "open" | "half-open";
+
 /** Everything that Holdfast has to tell. Times are milliseconds. */
 export type GatewayEvent =
   | { readonly type: "call.started"; readonly call: Call }
@@ -27,6 +30,48 @@ export type GatewayEvent =
       readonly error: CallError;
       readonly ms: number;
     }
+  /** Another attempt follows, `delayMs` from now. */
+  | {
+      readonly type: "call.retried";
+      readonly call: Call;
+      /** The number of the attempt that failed, from 1. */
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    }
+  /** A call waited for its turn before it was sent. */
+  | {
+      readonly type: "call.waited";
+      readonly call: Call;
+      readonly queue: "rateLimit" | "bulkhead";
+      readonly ms: number;
+    }
+  /** A second call of the same went out, since the first took long. */
+  | { readonly type: "call.hedged"; readonly call: Call }
+  /** The call shares the upstream call of another. */
+  | { readonly type: "call.coalesced"; readonly call: Call }
+  | { readonly type: "cache.hit"; readonly call: Call; readonly stale: boolean }
+  | { readonly type: "cache.missed"; readonly call: Call }
+  | {
+      readonly type: "circuit.changed";
+      readonly upstream: string;
+      /** Where each tool has a circuit of its own. */
+      readonly tool?: string;
+      readonly from: CircuitState;
+      readonly to: CircuitState;
+      readonly reason: string;
+      /** Milliseconds until it lets a probe through. */
+      readonly openMs?: number;
+    }
+  /** So much of a budget is spent. */
+  | {
+      readonly type: "budget.alert";
+      readonly budget: "call" | "session" | "day";
+      readonly spentUsd: number;
+      readonly limitUsd: number;
+    }
+  /** A group sends a call to one of its providers. */
+  | { readonly type: "group.selected"; readonly call: Call; readonly provider: string }
   | {
       readonly type: "upstream.state";
       readonly upstream: string;
@@ -46,6 +91,7 @@ export type GatewayEvent =
       readonly problem: string;
     }
   | { readonly type: "config.problem"; readonly problem: string }
+  | { readonly type: "config.reloaded"; readonly file: string }
   | { readonly type: "gateway.problem"; readonly problem: string };
 
 /** Tells an event. Never throws. */

@@ -1,4 +1,4 @@
-import type { Handle, JsonObject, ToolDefinition } from "../call.ts";
+import type { Handle, JsonObject, Lists } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
 
@@ -11,14 +11,33 @@ export interface ServerInfo {
   readonly instructions?: string;
 }
 
-/** A server that was initialised and can be used until it ends. */
-export interface Connection {
+/** The four lists, by their members in `Lists`. */
+export type ListName = keyof Lists;
+
+/** What an initialised server can do besides calls. */
+export interface Session {
   readonly info: ServerInfo;
+  /**
+   * One list, from all its pages; empty where the server did not announce it. Rejects when it does not
+   * answer within `timeoutMs`.
+   */
+  list<Name extends ListName>(name: Name, timeoutMs: number): Promise<Lists[Name]>;
+  /** Rejects where the server does not answer at all within `timeoutMs`. */
+  ping(timeoutMs: number): Promise<void>;
+  /** A request outside of any call; rejects with the server's error, or when `timeoutMs` pass. */
+  request(method: string, params: JsonObject, timeoutMs: number): Promise<JsonObject>;
+  notify(method: string, params: JsonObject): void;
+  /** Calls `listener` for each notification that is no answer to a call. */
+  onNotification(listener: (method: string, params: JsonObject) => void): void;
+}
+
+/** A server that was initialised and can be used until it ends. */
+export interface Connection extends Session {
   readonly handle: Handle;
-  /** All its tools, from all pages. Rejects when it does not answer within `timeoutMs`. */
-  listTools(timeoutMs: number): Promise<ToolDefinition[]>;
-  /** Calls `listener` when the server says that its tools changed. */
-  onToolsChanged(listener: () => void): void;
+  /** While held, nothing is read from the server, where that can be done. */
+  hold(held: boolean): void;
+  /** How many calls wait for their answer. */
+  inFlight(): number;
   /** Resolves with the reason when it has ended, for whatever reason. */
   readonly ended: Promise<CallError>;
   close(): Promise<void>;

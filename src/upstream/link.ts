@@ -34,7 +34,8 @@ export class Link {
       const id = this.#next++;
       const onCancel = (reason: CallError): void => {
         this.#pending.delete(id);
-        this.#notify("notifications/cancelled", { requestId: id, reason: reason.message });
+        const params = { requestId: id, reason: reason.message };
+        this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
         reject(mayHaveHappened(reason));
       };
       this.#pending.set(id, { call, resolve, reject, onCancel });
@@ -49,9 +50,25 @@ export class Link {
     return message["method"] === "notifications/progress" && this.#progress(message["params"]);
   }
 
+  /** Tells all calls under way that the upstream is still at work. */
+  alive(): void {
+    for (const { call } of this.#pending.values()) call.onAlive?.();
+  }
+
+  /** Ends one call under way, by its id, with `error` as it is; tells whether the id is one of ours. */
+  fail(id: number, error: CallError): boolean {
+    this.#take(id)?.reject(error);
+    return id >= firstId;
+  }
+
+  /** Refuses new calls; those under way go on. */
+  refuse(reason: CallError): void {
+    this.#ended ??= reason;
+  }
+
   /** Ends all calls under way, and refuses new ones. */
   end(reason: CallError): void {
-    this.#ended ??= reason;
+    this.refuse(reason);
     for (const [id, { reject }] of this.#pending) {
       this.#take(id);
       reject(mayHaveHappened(reason));
@@ -81,7 +98,9 @@ export class Link {
     if (!isObject(params)) return false;
     const { progressToken, ...progress } = params;
     if (typeof progressToken !== "number" || progressToken < firstId) return false;
-    this.#pending.get(progressToken)?.call.onProgress?.(progress as Progress);
+    const call = this.#pending.get(progressToken)?.call;
+    call?.onAlive?.();
+    call?.onProgress?.(progress as Progress);
     return true;
   }
 
@@ -91,10 +110,6 @@ export class Link {
     this.#pending.delete(id);
     pending.call.signal.unsubscribe(pending.onCancel);
     return pending;
-  }
-
-  #notify(method: string, params: JsonObject): void {
-    if (this.#ended === undefined) this.#send({ jsonrpc: "2.0", method, params });
   }
 
   #rpcError(error: JsonObject): CallError {

@@ -1,9 +1,12 @@
-import type { Call, Result, ToolDefinition, Upstream } from "../call.ts";
+import type { Call, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
-import { after, now, type Timer } from "../time.ts";
+import { after, every, now, type Timer } from "../time.ts";
 import type { Connect, Connection, ServerInfo } from "./connection.ts";
+import { changedLists, fetchAll, noLists, Refresh, type Accept } from "./fetch-lists.ts";
+import type { Manifest } from "./manifest.ts";
+import { Memory } from "./memory.ts";
 import { Waiters } from "./waiters.ts";
 
 /** Milliseconds before the second try in a row; the first is at once. Doubles up to `longestDelay`. */
@@ -11,8 +14,13 @@ const firstDelay = 200;
 const longestDelay = 30_000;
 /** Milliseconds that a connection must hold for the delays to start anew. */
 const healthyAfter = 10_000;
+/** So many tries in a row that failed or did not hold are told as a crash loop. */
+const crashLoop = 5;
 /** A call waits for a next try that is due within this many milliseconds; else it is refused with the time. */
 const patience = 1000;
+/** Milliseconds between two pings of a connection with no call under way, and for the answer. */
+const pingInterval = 30_000;
+const pingTimeout = 10_000;
 
 /** Milliseconds until the next try, after `failures` tries in a row that failed or did not hold. */
 export const retryDelay = (failures: number): number =>
@@ -23,11 +31,17 @@ export interface RemoteOptions {
   readonly connect: Connect;
   /** Milliseconds for one try: handshake and lists together. */
   readonly startTimeoutMs: number;
+  /** Milliseconds without a call after which it is stopped until the next; 0: never. */
+  readonly idleStopMs: number;
   /** What of its tools is taken. */
-  readonly accept: (tools: ToolDefinition[]) => Promise<ToolDefinition[]>;
+  readonly accept: Accept;
   readonly report: Report;
+  /** What is known of it from an earlier run. */
+  readonly manifest?: Manifest | undefined;
+  /** Told what is known of it, whenever that changes. */
+  readonly remember: (manifest: Manifest) => void;
   /** Why it is never to be started. */
-  readonly disabled?: string;
+  readonly disabled?: string | undefined;
 }
 
 /** What people want to know of an upstream. Times are milliseconds. */
@@ -47,50 +61,67 @@ export interface RemoteStatus {
 /** A server somewhere else, which comes, goes and comes back. */
 export class RemoteUpstream implements Upstream {
   readonly name: string;
+  /** Resolves when the first try has ended, well or not. */
+  readonly settled: Promise<void>;
   readonly #options: RemoteOptions;
   readonly #waiters = new Waiters();
-  readonly #firstTry: Promise<void>;
-  #firstTryEnded = (): void => {};
-  #listener = (): void => {};
+  readonly #memory = new Memory();
+  readonly #abandon = new Cancel();
+  #settle = (): void => {};
+  #watcher: Watcher | undefined;
   #state: UpstreamState = "idle";
   #connection: Connection | undefined;
-  #tools: readonly ToolDefinition[] = [];
+  #info: ServerInfo | undefined;
+  #lists: Lists = noLists;
   #problem: string | undefined;
   #connectMs: number | undefined;
   #failures = 0;
   #losses = 0;
+  #lastUse = 0;
   #nextTry: { readonly at: number; readonly timer: Timer } | undefined;
   #attempt: Promise<void> | undefined;
   #closed = false;
-  readonly #abandon = new Cancel();
+  #held = false;
 
   constructor(options: RemoteOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#firstTry = new Promise((resolve) => (this.#firstTryEnded = resolve));
+    this.settled = new Promise((resolve) => (this.#settle = resolve));
+    if (options.manifest !== undefined) {
+      this.#lists = options.manifest.lists;
+      this.#info = options.manifest.info;
+    }
     if (options.disabled !== undefined) {
       this.#state = "disabled";
       this.#problem = options.disabled;
-      this.#firstTryEnded();
+      this.#settle();
     }
   }
 
-  tools(): readonly ToolDefinition[] {
-    return this.#tools;
+  lists(): Lists {
+    return this.#state === "disabled" ? noLists : this.#lists;
   }
 
-  onChange(listener: () => void): void {
-    this.#listener = listener;
+  instructions(): string | undefined {
+    return this.#info?.instructions;
+  }
+
+  can(capability: string): boolean {
+    return this.#state !== "disabled" && this.#info?.capabilities[capability] !== undefined;
+  }
+
+  /** Resolves when its lists are known: at once from a manifest, else when the first try has ended. */
+  get known(): Promise<void> {
+    return this.#info === undefined ? this.settled : Promise.resolve();
+  }
+
+  watch(watcher: Watcher): void {
+    this.#watcher = watcher;
   }
 
   /** Begins to connect, and stays connected from then on. */
   start(): void {
     if (this.#state === "idle" && !this.#closed) this.#try();
-  }
-
-  /** Resolves when the first try has ended, well or not. */
-  get settled(): Promise<void> {
-    return this.#firstTry;
   }
 
   /** Undefined when a call can go now, else a promise that it can; rejects when that is too far off. */
@@ -102,29 +133,47 @@ export class RemoteUpstream implements Upstream {
     return this.#waiters.wait(call, () => this.#unavailable("it is still connecting"));
   }
 
-  readonly handle = (call: Call): Promise<Result> =>
-    this.#connection === undefined
-      ? Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"))
-      : this.#connection.handle(call);
+  readonly handle = (call: Call): Promise<Result> => {
+    const connection = this.#connection;
+    if (connection === undefined)
+      return Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"));
+    this.#lastUse = now();
+    const answer = connection.handle(call);
+    return Memory.wants(call) ? this.#memory.after(call, answer) : answer;
+  };
+
+  notify(method: string, params: JsonObject): void {
+    this.#connection?.notify(method, params);
+  }
+
+  hold(held: boolean): void {
+    this.#held = held;
+    this.#connection?.hold(held);
+  }
 
   status(): RemoteStatus {
     return {
       state: this.#state,
-      tools: this.#tools.length,
+      tools: this.lists().tools.length,
       losses: this.#losses,
       ...(this.#problem !== undefined && { problem: this.#problem }),
-      ...(this.#connection !== undefined && { info: this.#connection.info }),
+      ...(this.#info !== undefined && { info: this.#info }),
       ...(this.#connectMs !== undefined && { connectMs: Math.round(this.#connectMs) }),
       ...(this.#nextTry !== undefined && { nextTryMs: this.#untilNextTry() }),
     };
+  }
+
+  /** How many calls wait for their answer. */
+  inFlight(): number {
+    return this.#connection?.inFlight() ?? 0;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#nextTry?.timer.clear();
     this.#nextTry = undefined;
-    this.#firstTryEnded();
-    const closing = this.#unavailable("Holdfast is closing");
+    this.#settle();
+    const closing = this.#unavailable("it is being closed");
     this.#waiters.refuse(closing);
     this.#abandon.cancel(closing);
     await this.#connection?.close();
@@ -145,79 +194,101 @@ export class RemoteUpstream implements Upstream {
     lost.catch(() => {});
     try {
       const left = Math.max(startTimeoutMs - (now() - begun), 1);
-      const tools = await Promise.race([connection.listTools(left).then(accept), lost]);
+      const fetched = fetchAll(connection, accept, left, this.#tell);
+      const lists = await Promise.race([fetched, lost]);
+      await this.#memory.restore(connection, left, this.#tell);
       if (this.#closed) return await connection.close();
-      this.#hold(connection, tools, now() - begun);
+      this.#hold(connection, lists, now() - begun);
     } catch (error) {
       await connection.close();
       throw error;
     }
   }
 
-  #hold(connection: Connection, tools: ToolDefinition[], connectMs: number): void {
+  #hold(connection: Connection, lists: Lists, connectMs: number): void {
     this.#connection = connection;
-    this.#tools = tools;
+    if (this.#held) connection.hold(true);
+    this.#info = connection.info;
     this.#connectMs = connectMs;
     this.#problem = undefined;
-    const healthy = after(healthyAfter, () => (this.#failures = 0));
+    this.#lastUse = now();
+    const timers = [
+      after(healthyAfter, () => (this.#failures = 0)),
+      every(pingInterval, () => void this.#ping(connection)),
+      this.#stopWhenIdle(connection),
+    ];
     void connection.ended.then((reason) => {
-      healthy.clear();
+      for (const timer of timers) timer?.clear();
       this.#connection = undefined;
+      if (this.#state === "idle") return;
       this.#losses++;
       this.#failed(reason.message);
     });
-    let refreshing: Promise<void> | undefined;
-    let again = false;
-    connection.onToolsChanged(() => {
-      again = true;
-      refreshing ??= this.#refresh(connection, () => {
-        const more = again;
-        again = false;
-        return more;
-      }).finally(() => (refreshing = undefined));
+    const refresh = new Refresh(connection, this.#options.accept, this.#options.startTimeoutMs, {
+      lists: (changed) => {
+        if (this.#connection === connection) this.#know({ ...this.#lists, ...changed });
+      },
+      problem: this.#tell,
+    });
+    connection.onNotification((method, params) => {
+      const names = changedLists[method];
+      if (names === undefined) this.#watcher?.notified(method, params);
+      else refresh.changed(names);
     });
     this.#moveTo("ready");
-    this.#firstTryEnded();
-    this.#listener();
+    this.#settle();
+    this.#know(lists);
     this.#waiters.admit();
   }
 
-  /** Fetches the list anew, once at a time, until nothing more has changed. */
-  async #refresh(connection: Connection, changed: () => boolean): Promise<void> {
+  #know(lists: Lists): void {
+    this.#lists = lists;
+    if (this.#info !== undefined) this.#options.remember({ info: this.#info, lists });
+    this.#watcher?.changed();
+  }
+
+  /** A server that answers no ping is taken for dead; one with calls under way may just be busy. */
+  async #ping(connection: Connection): Promise<void> {
+    if (connection.inFlight() > 0) return;
     try {
-      while (changed() && this.#connection === connection) {
-        // oxlint-disable-next-line no-await-in-loop -- once at a time is the point
-        const tools = await this.#options.accept(
-          // oxlint-disable-next-line no-await-in-loop
-          await connection.listTools(this.#options.startTimeoutMs),
-        );
-        if (this.#connection !== connection) return;
-        this.#tools = tools;
-        this.#listener();
-      }
+      await connection.ping(pingTimeout);
     } catch (error) {
-      this.#options.report({
-        type: "upstream.problem",
-        upstream: this.name,
-        problem: `said that its tools changed but did not list them: ${messageOf(error)}`,
-      });
+      if (this.#connection !== connection || connection.inFlight() > 0) return;
+      this.#tell(`does not answer pings, so it is connected anew: ${messageOf(error)}`);
+      await connection.close();
     }
   }
 
+  #stopWhenIdle(connection: Connection): Timer | undefined {
+    const { idleStopMs } = this.#options;
+    if (idleStopMs === 0) return undefined;
+    return every(Math.max(idleStopMs / 4, 1), () => {
+      const idle = now() - this.#lastUse >= idleStopMs;
+      if (!idle || connection.inFlight() > 0 || this.#memory.holds) return;
+      this.#connection = undefined;
+      this.#moveTo("idle", "no call for its idleStopMs");
+      void connection.close();
+    });
+  }
+
   #failed(problem: string): void {
-    this.#firstTryEnded();
+    this.#settle();
     if (this.#closed) return;
     this.#problem = problem;
     const delay = retryDelay(++this.#failures);
     this.#nextTry = { at: now() + delay, timer: after(delay, () => this.#try()) };
     this.#moveTo("lost", problem);
+    if (this.#failures === crashLoop)
+      this.#tell(
+        `failed ${crashLoop} times in a row; it is tried again ever more slowly, at least every ${longestDelay / 1000} s`,
+      );
     const refusal = this.#refusal();
     if (refusal !== undefined) this.#waiters.refuse(refusal);
   }
 
   /** Why no call can wait now; undefined where it can. */
   #refusal(): CallError | undefined {
-    if (this.#closed) return this.#unavailable("Holdfast is closing");
+    if (this.#closed) return this.#unavailable("it is being closed");
     const far = this.#nextTry !== undefined && this.#untilNextTry() > patience;
     return far || this.#state === "disabled" ? this.#unavailable(this.#problem ?? "") : undefined;
   }
@@ -233,6 +304,9 @@ export class RemoteUpstream implements Upstream {
   #untilNextTry(): number {
     return Math.max(0, Math.round((this.#nextTry?.at ?? 0) - now()));
   }
+
+  readonly #tell = (problem: string): void =>
+    this.#options.report({ type: "upstream.problem", upstream: this.name, problem });
 
   #moveTo(to: UpstreamState, reason?: string): void {
     const from = this.#state;

@@ -2,24 +2,33 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
+import type { Peer } from "../peer.ts";
 import { lineReader, LineWriter, maxMessageBytes, parseMessages } from "../wire.ts";
 import { openSession, plainMessage } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { Link } from "./link.ts";
-import { ServerProcess, type Program } from "./process.ts";
+import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
+
+/** What a connection on stdio needs besides its program. */
+export interface StdioOptions extends ConnectionEvents {
+  readonly peer: Peer;
+  /** Keeps account of its process. */
+  readonly records?: ServerRecords | undefined;
+}
 
 /** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
 export async function connectStdio(
   upstream: string,
   program: Program,
-  events: ConnectionEvents,
+  options: StdioOptions,
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const server = new ServerProcess(program, events.stderr);
+  const { peer, records } = options;
+  const server = new ServerProcess(program, options.stderr, records);
   const writer = new LineWriter(server.stdin);
   const link = new Link(upstream, (message) => writer.write(JSON.stringify(message)));
-  const transport = new ProcessTransport(server, writer, link, events);
+  const transport = new ProcessTransport(server, writer, link, options);
   const ended = server.ended.then((how) => {
     const reason = new CallError("connection_lost", `${upstream} ${how}`, {
       outcome: "failed",
@@ -34,8 +43,15 @@ export async function connectStdio(
     abandon.subscribe(reject);
   });
   try {
-    const session = await Promise.race([openSession(transport, timeoutMs), lost]);
-    return { ...session, handle: (call) => link.handle(call), ended, close: () => server.stop() };
+    const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
+    return {
+      ...(await Promise.race([session, lost])),
+      handle: (call) => link.handle(call),
+      inFlight: () => link.inFlight,
+      hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
+      ended,
+      close: () => server.stop(),
+    };
   } catch (error) {
     await server.stop();
     if (error instanceof CallError) throw error;

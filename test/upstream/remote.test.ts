@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Result, ToolDefinition } from "../../src/call.ts";
+import type { JsonObject, Result } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
-import { RemoteUpstream, retryDelay } from "../../src/upstream/remote.ts";
+import { RemoteUpstream, retryDelay, type RemoteOptions } from "../../src/upstream/remote.ts";
 import { call, ok, outcomeOf, recorder } from "../support/calls.ts";
 
 beforeEach(() => vi.useFakeTimers());
@@ -15,16 +15,31 @@ const lost = (why: string): CallError =>
 /** A connection that a test ends and changes as it likes. */
 function fakeConnection(tools: string[] = ["a"]) {
   let end = (_: CallError): void => {};
-  let changed = (): void => {};
-  const state = { tools, lists: 0, closed: false };
+  let notify = (_method: string, _params: JsonObject): void => {};
+  const state = {
+    tools,
+    lists: 0,
+    closed: false,
+    inFlight: 0,
+    pings: true,
+    requests: [] as string[],
+  };
   const connection: Connection = {
     info: { name: "fake", version: "1", protocolVersion: "2025-11-25", capabilities: {} },
     handle: () => Promise.resolve<Result>(ok()),
-    listTools: () => {
-      state.lists++;
-      return Promise.resolve(state.tools.map((name): ToolDefinition => ({ name })));
+    list: (name: string) => {
+      if (name === "tools") state.lists++;
+      return Promise.resolve(name === "tools" ? state.tools.map((tool) => ({ name: tool })) : []);
     },
-    onToolsChanged: (listener) => (changed = listener),
+    request: (method) => {
+      state.requests.push(method);
+      return Promise.resolve({});
+    },
+    ping: () => (state.pings ? Promise.resolve() : Promise.reject(new Error("no pong"))),
+    notify: () => {},
+    hold: () => {},
+    inFlight: () => state.inFlight,
+    onNotification: (listener) => (notify = listener),
     ended: new Promise((resolve) => (end = resolve)),
     close: () => {
       state.closed = true;
@@ -32,19 +47,33 @@ function fakeConnection(tools: string[] = ["a"]) {
       return Promise.resolve();
     },
   };
-  return { connection, state, end: (why: string) => end(lost(why)), changed: () => changed() };
+  return {
+    connection,
+    state,
+    end: (why: string) => end(lost(why)),
+    changed: () => notify("notifications/tools/list_changed", {}),
+  };
 }
+
+const defaults: Omit<RemoteOptions, "connect" | "report"> = {
+  name: "up",
+  startTimeoutMs: 1000,
+  idleStopMs: 0,
+  accept: (tools) => Promise.resolve(tools),
+  remember: () => {},
+};
 
 type Script = (Error | ReturnType<typeof fakeConnection> | "hang")[];
 
-function setUp(...script: Script) {
+const setUp = (...script: Script) => setUpWith({}, ...script);
+
+function setUpWith(over: Partial<RemoteOptions>, ...script: Script) {
   const { report, events } = recorder();
   let tries = 0;
   const upstream = new RemoteUpstream({
-    name: "up",
-    startTimeoutMs: 1000,
+    ...defaults,
+    ...over,
     report,
-    accept: (tools) => Promise.resolve(tools),
     connect: (_, abandon) => {
       const turn = script[Math.min(tries++, script.length - 1)];
       if (turn === "hang" || turn === undefined)
@@ -72,7 +101,7 @@ describe("RemoteUpstream", () => {
     upstream.start();
     await upstream.settled;
     expect(states()).toEqual(["connecting", "ready"]);
-    expect(upstream.tools().map(({ name }) => name)).toEqual(["a", "b"]);
+    expect(upstream.lists().tools.map(({ name }) => name)).toEqual(["a", "b"]);
     expect(upstream.ready(call())).toBeUndefined();
     expect(await upstream.handle(call())).toEqual(ok());
   });
@@ -84,7 +113,7 @@ describe("RemoteUpstream", () => {
     await settle();
     first.end("it crashed");
     await Promise.resolve();
-    expect(upstream.tools()).toHaveLength(1);
+    expect(upstream.lists().tools).toHaveLength(1);
     await settle();
     expect(states()).toEqual(["connecting", "ready", "lost", "connecting", "ready"]);
     expect(tries()).toBe(2);
@@ -161,7 +190,7 @@ describe("RemoteUpstream", () => {
     const fake = fakeConnection(["a"]);
     const { upstream } = setUp(fake);
     let told = 0;
-    upstream.onChange(() => told++);
+    upstream.watch({ changed: () => told++, notified: () => {} });
     upstream.start();
     await settle();
     fake.state.tools = ["a", "b"];
@@ -169,18 +198,102 @@ describe("RemoteUpstream", () => {
     fake.changed();
     fake.changed();
     await settle();
-    expect(upstream.tools()).toHaveLength(2);
+    expect(upstream.lists().tools).toHaveLength(2);
+    expect(fake.state.lists).toBe(2);
+    await vi.advanceTimersByTimeAsync(250);
     expect(fake.state.lists).toBe(3); // at the start, for the first change, and once for those meanwhile
     expect(told).toBe(3);
+  });
+
+  it("serves what it remembers from an earlier run until it knows better", async () => {
+    const remembered: unknown[] = [];
+    const info = {
+      name: "fake",
+      version: "0",
+      protocolVersion: "x",
+      capabilities: { logging: {} },
+    };
+    const lists = { tools: [{ name: "old" }], prompts: [], resources: [], resourceTemplates: [] };
+    const { upstream } = setUpWith(
+      { manifest: { info, lists }, remember: (manifest) => remembered.push(manifest.lists.tools) },
+      fakeConnection(["new"]),
+    );
+    await upstream.known;
+    expect(upstream.lists().tools).toEqual([{ name: "old" }]);
+    expect(upstream.can("logging")).toBe(true);
+    upstream.start();
+    await upstream.settled;
+    expect(upstream.lists().tools).toEqual([{ name: "new" }]);
+    expect(remembered).toEqual([[{ name: "new" }]]);
+  });
+
+  it("tells a new connection again what clients subscribed to and which log level they want", async () => {
+    const first = fakeConnection();
+    const second = fakeConnection();
+    const { upstream } = setUp(first, second);
+    upstream.start();
+    await settle();
+    const say = (method: string, params: JsonObject) => upstream.handle(call({ method, params }));
+    await say("resources/subscribe", { uri: "a" });
+    await say("resources/subscribe", { uri: "b" });
+    await say("resources/unsubscribe", { uri: "a" });
+    await say("logging/setLevel", { level: "info" });
+    first.end("it crashed");
+    await settle();
+    expect(second.state.requests).toEqual(["resources/subscribe", "logging/setLevel"]);
+  });
+
+  it("is stopped when no call came for idleStopMs, and started by the next", async () => {
+    const first = fakeConnection();
+    const { upstream, tries } = setUpWith({ idleStopMs: 1000 }, first, fakeConnection());
+    upstream.start();
+    await settle();
+    first.state.inFlight = 1;
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(upstream.status().state).toBe("ready");
+    first.state.inFlight = 0;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(first.state.closed).toBe(true);
+    expect(upstream.status()).toMatchObject({ state: "idle", losses: 0, tools: 1 });
+    await upstream.ready(call());
+    expect(tries()).toBe(2);
+    expect(upstream.status().state).toBe("ready");
+    await upstream.close();
+  });
+
+  it("is connected anew when it answers no ping, unless calls are under way", async () => {
+    const first = fakeConnection();
+    const { upstream, tries } = setUp(first, fakeConnection());
+    upstream.start();
+    await settle();
+    first.state.pings = false;
+    first.state.inFlight = 1;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(tries()).toBe(1);
+    first.state.inFlight = 0;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(first.state.closed).toBe(true);
+    // The connection had held long enough, so the next try is at once, by a timer of its own.
+    await vi.advanceTimersByTimeAsync(1);
+    expect(tries()).toBe(2);
+    await upstream.close();
+  });
+
+  it("tells a crash loop once", async () => {
+    const { upstream, events } = setUp(new Error("it crashed"));
+    upstream.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    const told = events.filter(({ type }) => type === "upstream.problem");
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ problem: expect.stringContaining("5 times in a row") });
+    await upstream.close();
   });
 
   it("is never started where it is disabled, and says why", async () => {
     const { report } = recorder();
     const upstream = new RemoteUpstream({
-      name: "up",
-      startTimeoutMs: 1000,
+      ...defaults,
       report,
-      accept: (tools) => Promise.resolve(tools),
       connect: () => expect.unreachable(),
       disabled: "the variable TOKEN is not set",
     });

@@ -1,0 +1,33 @@
+import type { Peer } from "../peer.ts";
+import type { Connect, ConnectionEvents } from "./connection.ts";
+import { childEnvironment } from "./environment.ts";
+import type { HttpAddress } from "./http-target.ts";
+import { connectHttp } from "./http.ts";
+import type { Program, ServerRecords } from "./process.ts";
+import { connectStdio } from "./stdio.ts";
+
+/** How a server is reached. */
+export type Transport = ({ readonly kind: "stdio" } & Program) | HttpAddress;
+
+/** What connections need besides. */
+export interface ConnectorOptions extends ConnectionEvents {
+  /** Of Holdfast; a program gets its own `env` and a safe part of this. */
+  readonly environment: NodeJS.ProcessEnv;
+  readonly records?: ServerRecords | undefined;
+  readonly peer: Peer;
+}
+
+/** How to connect to a server, by its kind of transport. */
+export function connector(
+  upstream: string,
+  transport: Transport,
+  { environment, records, peer, ...events }: ConnectorOptions,
+): Connect {
+  if (transport.kind === "stdio") {
+    const program = { ...transport, env: childEnvironment(transport.env, environment) };
+    return (timeoutMs, abandon) =>
+      connectStdio(upstream, program, { ...events, peer, records }, timeoutMs, abandon);
+  }
+  return (timeoutMs, abandon) =>
+    connectHttp(upstream, transport, { ...events, peer }, timeoutMs, abandon);
+}
