@@ -1,8 +1,10 @@
-import type { JsonObject, Tool, ToolDefinition, Effect } from "../call.ts";
+import type { Effect, JsonObject, Lists, Tool, ToolDefinition } from "../call.ts";
 import { isObject } from "../wire.ts";
+import { assignNames } from "./assign.ts";
 import { effectOf } from "./effects.ts";
 import { matchesAny } from "./glob.ts";
-import { exposedName, hashedName, type Named, type NameOptions } from "./names.ts";
+import type { NameOptions } from "./names.ts";
+import { exposeResources, type Resources } from "./resources.ts";
 
 /** What config may say otherwise about a tool. */
 export interface Override {
@@ -12,75 +14,95 @@ export interface Override {
   readonly annotations?: JsonObject;
 }
 
-/** The tools of one upstream, and how they are to be shown. */
+/** How what an upstream lists is to be shown. */
 export interface Shelf {
-  readonly upstream: string;
   readonly prefix: string;
   readonly trust: boolean;
-  /** Patterns over the upstream's own names. */
+  /** Patterns over the upstream's own names of tools. */
   readonly allow: readonly string[];
   readonly deny: readonly string[];
   /** By the upstream's own name. */
   readonly overrides: ReadonlyMap<string, Override>;
-  readonly tools: readonly ToolDefinition[];
 }
 
-/** All tools by exposed name, in the order in which they are listed. */
-export type Catalog = ReadonlyMap<string, Tool>;
-
-/**
- * Names all tools. Of several that want one name, the first shelf's has it (within a shelf the one that
- * spells it so, else the first in alphabetical order); the others get a hashed name. So names depend on
- * config and tools alone, never on who came first.
- */
-export function buildCatalog(shelves: readonly Shelf[], names: NameOptions): Catalog {
-  const taken = new Map<string, Tool>();
-  const listed = shelves.flatMap((shelf) => {
-    const shown = shelf.tools.filter(({ name }) => isShown(shelf, name));
-    const byRank = shown.toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
-    const exposed = new Map<ToolDefinition, Tool>();
-    for (const definition of byRank) {
-      const { upstream, prefix } = shelf;
-      const name = freeName({ upstream, prefix, tool: definition.name }, names, taken);
-      if (name === undefined) continue; // the same tool twice
-      const tool = expose(shelf, definition, name);
-      taken.set(name, tool);
-      exposed.set(definition, tool);
-    }
-    return shown.map((definition) => exposed.get(definition)).filter((tool) => tool !== undefined);
-  });
-  return new Map(listed.map((tool) => [tool.name, tool]));
+/** An upstream, what it lists, and how that is to be shown. */
+export interface Stock {
+  readonly upstream: string;
+  readonly shelf: Shelf;
+  readonly lists: Lists;
 }
 
-const isShown = ({ allow, deny }: Shelf, name: string): boolean =>
+/** A prompt as clients see it, and how to reach it. */
+export interface Prompt {
+  readonly upstream: string;
+  readonly remoteName: string;
+  readonly definition: JsonObject;
+}
+
+/** Everything that clients can list, in the order in which it is listed. */
+export interface Catalog extends Resources {
+  /** By exposed name. */
+  readonly tools: ReadonlyMap<string, Tool>;
+  /** By exposed name. */
+  readonly prompts: ReadonlyMap<string, Prompt>;
+}
+
+/** The order of `stocks` is the order of the lists, and decides who gets what several want. */
+export function buildCatalog(stocks: readonly Stock[], names: NameOptions): Catalog {
+  const shelves = new Map(stocks.map(({ upstream, shelf }) => [upstream, shelf]));
+  const tools = assignNames(
+    stocks.map(({ upstream, shelf, lists }) => ({
+      upstream,
+      prefix: shelf.prefix,
+      items: lists.tools.filter(({ name }) => isShown(shelf, name)),
+    })),
+    names,
+  ).map(({ name, upstream, item }) => exposeTool(upstream, shelves.get(upstream), item, name));
+  const prompts = assignNames(
+    stocks.map(({ upstream, shelf, lists }) => ({
+      upstream,
+      prefix: shelf.prefix,
+      items: lists.prompts.filter(isNamed),
+    })),
+    names,
+  );
+  return {
+    tools: new Map(tools.map((tool) => [tool.name, tool])),
+    prompts: new Map(
+      prompts.map(({ name, upstream, item }) => [
+        name,
+        { upstream, remoteName: item.name, definition: { ...item, name } },
+      ]),
+    ),
+    ...exposeResources(stocks),
+  };
+}
+
+/** Whether config lets clients see a tool, by the upstream's own name. */
+export const isShown = ({ allow, deny }: Shelf, name: string): boolean =>
   matchesAny(allow, name) && !matchesAny(deny, name);
 
-/** Tools whose name needs no change come first. */
-const rank = ({ name }: ToolDefinition): number => (/^[A-Za-z0-9_-]+$/.test(name) ? 0 : 1);
+const isNamed = (item: JsonObject): item is JsonObject & { name: string } =>
+  typeof item["name"] === "string";
 
-function freeName(
-  named: Named,
-  names: NameOptions,
-  taken: ReadonlyMap<string, Tool>,
-): string | undefined {
-  const plain = exposedName(named, names);
-  if (!taken.has(plain)) return plain;
-  const hashed = hashedName(named, names);
-  return taken.has(hashed) ? undefined : hashed;
-}
-
-function expose(shelf: Shelf, definition: ToolDefinition, name: string): Tool {
+/** A tool under its exposed name, as its shelf wants it shown. */
+export function exposeTool(
+  upstream: string,
+  shelf: Shelf | undefined,
+  definition: ToolDefinition,
+  name: string,
+): Tool {
   const {
     title,
     description,
     annotations,
     effect: configured,
-  } = shelf.overrides.get(definition.name) ?? {};
+  } = shelf?.overrides.get(definition.name) ?? {};
   const server = isObject(definition["annotations"]) ? definition["annotations"] : undefined;
-  const { effect, source } = effectOf(configured, server, annotations, shelf.trust);
+  const { effect, source } = effectOf(configured, server, annotations, shelf?.trust ?? false);
   return {
     name,
-    upstream: shelf.upstream,
+    upstream,
     remoteName: definition.name,
     effect,
     effectSource: source,

@@ -1,4 +1,4 @@
-import type { Call, Middleware, Progress } from "../call.ts";
+import type { Call, Middleware } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { after, now } from "../time.ts";
@@ -50,22 +50,12 @@ export const timeout =
       timer.clear();
       call.signal.unsubscribe(cancel);
     };
-    const { onProgress } = call;
-    const attemptCall: Call =
-      onProgress === undefined
-        ? { ...call, signal: attempt }
-        : {
-            ...call,
-            signal: attempt,
-            onProgress: (progress: Progress) => {
-              if (resetOnProgress) {
-                attemptEnd = now() + attemptMs;
-                const { deadline: total } = call;
-                total.at = Math.max(total.at, Math.min(attemptEnd, total.max));
-              }
-              onProgress(progress);
-            },
-          };
+    const onAlive = (): void => {
+      attemptEnd = now() + attemptMs;
+      const { deadline: total } = call;
+      total.at = Math.max(total.at, Math.min(attemptEnd, total.max));
+    };
+    const attemptCall = { ...call, signal: attempt, ...(resetOnProgress && { onAlive }) };
     return next(attemptCall).then(
       (result) => {
         done();

@@ -1,22 +1,27 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ToolDefinition } from "../../src/call.ts";
-import { buildCatalog, type Shelf } from "../../src/catalog/catalog.ts";
+import type { Lists, ToolDefinition } from "../../src/call.ts";
+import { buildCatalog, type Shelf, type Stock } from "../../src/catalog/catalog.ts";
 
 const names = { separator: "__", maxLength: 49 };
-const shelf = (over: Partial<Shelf> = {}): Shelf => ({
-  upstream: over.prefix ?? "up",
-  prefix: "up",
-  trust: true,
-  allow: ["*"],
-  deny: [],
-  overrides: new Map(),
-  tools: [],
-  ...over,
+/** A stock of tools; what is not given is as config has it by default. */
+const shelf = ({
+  upstream,
+  tools = [],
+  lists = {},
+  ...over
+}: Partial<Shelf> & {
+  upstream?: string;
+  tools?: readonly ToolDefinition[];
+  lists?: Partial<Lists>;
+} = {}): Stock => ({
+  upstream: upstream ?? over.prefix ?? "up",
+  shelf: { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map(), ...over },
+  lists: { prompts: [], resources: [], resourceTemplates: [], ...lists, tools },
 });
 const toolsOf = (...tools: string[]): ToolDefinition[] => tools.map((name) => ({ name }));
-const exposed = (...shelves: Shelf[]): string[][] =>
-  [...buildCatalog(shelves, names).values()].map(({ name, upstream, remoteName }) => [
+const exposed = (...shelves: Stock[]): string[][] =>
+  [...buildCatalog(shelves, names).tools.values()].map(({ name, upstream, remoteName }) => [
     name,
     upstream,
     remoteName,
@@ -114,7 +119,9 @@ describe("buildCatalog", () => {
     const overrides = new Map([
       ["do", { description: "new", annotations: { readOnlyHint: true } }],
     ]);
-    const [tool] = [...buildCatalog([shelf({ tools: [definition], overrides })], names).values()];
+    const [tool] = [
+      ...buildCatalog([shelf({ tools: [definition], overrides })], names).tools.values(),
+    ];
     expect(tool?.definition).toEqual({
       ...definition,
       name: "up__do",
@@ -170,7 +177,7 @@ describe("buildCatalog", () => {
       ...buildCatalog(
         [shelf({ tools, trust, overrides: new Map([["do", override]]) })],
         names,
-      ).values(),
+      ).tools.values(),
     ];
     expect(tool?.effect).toBe(effect);
     if (typeof source === "string") expect(tool?.effectSource).toBe(source);

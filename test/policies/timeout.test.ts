@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { compose, type Handle } from "../../src/call.ts";
+import { compose, type Call, type Handle } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { cancelled } from "../../src/errors.ts";
 import { deadline, timeout } from "../../src/policies/timeout.ts";
@@ -9,6 +9,12 @@ const options = { attemptMs: 100, totalMs: 250, resetOnProgress: true, maxTotalM
 const wrap = (inner: Handle, over: Partial<typeof options> = {}): Handle => {
   const optionsOf = () => ({ ...options, ...over });
   return compose([deadline(optionsOf), timeout(optionsOf)], inner);
+};
+
+/** What a link does when a progress note comes. */
+const progressed = (received: Call | undefined, progress: number): void => {
+  received?.onAlive?.();
+  received?.onProgress?.({ progress });
 };
 
 beforeEach(() => vi.useFakeTimers());
@@ -65,7 +71,7 @@ describe("timeout", () => {
     const outcome = outcomeOf(wrap(handle)(request));
     for (let n = 1; n <= 9; n++) {
       await vi.advanceTimersByTimeAsync(90);
-      seen[0]?.onProgress?.({ progress: n });
+      progressed(seen[0], n);
     }
     expect(notes).toHaveLength(9);
     await vi.advanceTimersByTimeAsync(99);
@@ -83,7 +89,7 @@ describe("timeout", () => {
     );
     for (let n = 1; n <= 30 && ended === 0; n++) {
       await vi.advanceTimersByTimeAsync(50);
-      seen[0]?.onProgress?.({ progress: n });
+      progressed(seen[0], n);
     }
     expect(await outcome).toMatchObject({ code: "timeout" });
     expect(ended).toBeGreaterThanOrEqual(1000);
@@ -96,7 +102,7 @@ describe("timeout", () => {
       wrap(handle, { resetOnProgress: false })(call({ onProgress: () => {} })),
     );
     await vi.advanceTimersByTimeAsync(90);
-    seen[0]?.onProgress?.({ progress: 1 });
+    progressed(seen[0], 1);
     await vi.advanceTimersByTimeAsync(10);
     expect(await outcome).toMatchObject({ code: "timeout" });
   });
