@@ -1,89 +1,173 @@
-import { compose, type Caller, type Call, type Handle, type JsonObject } from "./call.ts";
-import type { Progress, Result, Tool, Upstream } from "./call.ts";
+import type { Call, Caller, Handle, JsonObject, Middleware } from "./call.ts";
+import { compose, type Progress, type Result, type Tool, type Upstream } from "./call.ts";
 import { Cancel } from "./cancel.ts";
-import { buildCatalog, type Catalog, type Shelf } from "./catalog/catalog.ts";
+import { buildCatalog, exposeTool, isShown, type Catalog, type Shelf } from "./catalog/catalog.ts";
 import type { NameOptions } from "./catalog/names.ts";
-import type { Middleware } from "./call.ts";
+import { CallError } from "./errors.ts";
 import { newTrace } from "./trace.ts";
 
-/** An upstream, how its tools are shown, and what its calls pass through. */
+/** An upstream, how what it lists is shown, and what its calls pass through. */
 export interface Entry {
   readonly upstream: Upstream;
-  readonly shelf: Omit<Shelf, "upstream" | "tools">;
+  readonly shelf: Shelf;
   /** Outermost first. */
   readonly stack: readonly Middleware[];
 }
 
-/** A request of a client, on its way in. */
+/** A request of a client, on its way to one upstream. */
 export interface Request {
+  readonly upstream: string;
+  /** The MCP method. */
+  readonly method: string;
+  /** With names and URIs as the upstream knows them; `_meta` included. */
   readonly params: JsonObject;
+  readonly tool?: Tool;
   readonly caller: Caller;
-  readonly signal?: Cancel;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly signal: Cancel;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
 }
 
-/** The single way in: from a tool's exposed name to its upstream's handle. */
+/** What the gateway tells those who serve its clients. */
+export interface GatewayWatcher {
+  /** The catalog may have changed. */
+  changed(): void;
+  /** A server sent a notification that is meant for clients. */
+  notified(upstream: string, method: string, params: JsonObject): void;
+}
+
+interface Door extends Entry {
+  readonly handle: Handle;
+}
+
+/** The single way in: from names to the upstreams behind their stacks. */
 export class Gateway {
-  readonly #entries: readonly Entry[];
-  readonly #names: NameOptions;
-  readonly #handles: ReadonlyMap<string, Handle>;
-  readonly #listeners = new Set<() => void>();
+  #names: NameOptions;
+  readonly #watchers = new Set<GatewayWatcher>();
+  #doors: ReadonlyMap<string, Door> = new Map();
   #catalog: Catalog | undefined;
 
-  /** The order of `entries` is the order of the list, and decides who gets a name that several want. */
-  constructor(entries: readonly Entry[], names: NameOptions) {
-    this.#entries = entries;
+  constructor(names: NameOptions) {
     this.#names = names;
-    this.#handles = new Map(
-      entries.map(({ upstream, stack }) => [upstream.name, compose(stack, upstream.handle)]),
-    );
-    for (const { upstream } of entries)
-      upstream.onChange(() => {
-        this.#catalog = undefined;
-        for (const listener of this.#listeners) listener();
-      });
   }
 
-  /** All tools by exposed name, as they are known now. */
+  /**
+   * Puts these in place of all entries. Their order is the order of the lists, and decides who gets a name
+   * that several want. An entry that was there before stays as it is; those that are gone are not closed.
+   */
+  use(entries: readonly Entry[], names: NameOptions): void {
+    this.#names = names;
+    this.#doors = new Map(
+      entries.map((entry) => {
+        const { upstream, stack } = entry;
+        const old = this.#doors.get(upstream.name);
+        const handle = old?.stack === stack ? old.handle : compose(stack, upstream.handle);
+        upstream.watch({
+          changed: () => this.#changed(),
+          notified: (method, params) => {
+            for (const watcher of this.#watchers) watcher.notified(upstream.name, method, params);
+          },
+        });
+        return [upstream.name, { ...entry, handle }];
+      }),
+    );
+    this.#changed();
+  }
+
+  /** Everything that clients can list, as it is known now. */
   get catalog(): Catalog {
     return (this.#catalog ??= buildCatalog(
-      this.#entries.map(({ upstream, shelf }) => ({
-        ...shelf,
+      [...this.#doors.values()].map(({ upstream, shelf }) => ({
         upstream: upstream.name,
-        tools: upstream.tools(),
+        shelf,
+        lists: upstream.lists(),
       })),
       this.#names,
     ));
   }
 
-  /** Calls `listener` whenever the catalog may have changed. Answers how to stop that. */
-  onChange(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** In config order. */
+  get upstreams(): readonly Upstream[] {
+    return [...this.#doors.values()].map(({ upstream }) => upstream);
   }
 
-  /** Sends a `tools/call` through its upstream's stack. Rejects with a CallError. */
-  callTool(tool: Tool, { params, caller, signal, onProgress }: Request): Promise<Result> {
-    const handle = this.#handles.get(tool.upstream) as Handle;
+  /** The tool of that exposed name. Also one that its server does not list but may know, by its prefix. */
+  findTool(name: string): Tool | undefined {
+    const listed = this.catalog.tools.get(name);
+    if (listed !== undefined) return listed;
+    for (const { upstream, shelf } of this.#doors.values()) {
+      const start = `${shelf.prefix}${this.#names.separator}`;
+      const own = name.slice(start.length);
+      if (shelf.prefix === "" || own === "" || !name.startsWith(start)) continue;
+      const isListed = upstream.lists().tools.some((tool) => tool.name === own);
+      if (isListed || !isShown(shelf, own)) continue;
+      return exposeTool(upstream.name, shelf, { name: own }, name);
+    }
+    return undefined;
+  }
+
+  /** Calls `watcher` from now on. Answers how to stop that. */
+  watch(watcher: GatewayWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  /** Sends a request through the stack of its upstream. Rejects with a CallError. */
+  send({ params, onProgress, ...request }: Request): Promise<Result> {
     const { _meta, ...rest } = params;
     const meta = _meta === undefined ? undefined : withoutToken(_meta as JsonObject);
     const call: Call = {
-      upstream: tool.upstream,
-      method: "tools/call",
-      tool,
-      params: { ...rest, name: tool.remoteName },
-      caller,
-      signal: signal ?? new Cancel(),
+      ...request,
+      params: rest,
       deadline: { at: Infinity, max: Infinity },
       trace: newTrace(meta),
       ...(meta !== undefined && { meta }),
       ...(onProgress !== undefined && { onProgress }),
     };
-    return handle(call);
+    const door = this.#doors.get(request.upstream);
+    if (door !== undefined) return door.handle(call);
+    const { upstream } = request;
+    const gone = `${upstream} is not available: config has it no more`;
+    return Promise.reject(new CallError("unavailable", gone, { outcome: "failed", upstream }));
+  }
+
+  /** `tools/call` of a tool, with the arguments and `_meta` of `params`. */
+  callTool(
+    tool: Tool,
+    params: JsonObject,
+    from: Pick<Request, "caller" | "signal" | "onProgress">,
+  ): Promise<Result> {
+    const { upstream, remoteName } = tool;
+    return this.send({
+      ...from,
+      upstream,
+      method: "tools/call",
+      tool,
+      params: { ...params, name: remoteName },
+    });
+  }
+
+  /** Sends a notification of a client to one server, where it is connected. */
+  notify(upstream: string, method: string, params: JsonObject): void {
+    this.#doors.get(upstream)?.upstream.notify(method, params);
+  }
+
+  /** The same to all servers. */
+  notifyAll(method: string, params: JsonObject): void {
+    for (const { upstream } of this.#doors.values()) upstream.notify(method, params);
+  }
+
+  /** While held, nothing more is read from any server: the one client reads too slowly. */
+  hold(held: boolean): void {
+    for (const { upstream } of this.#doors.values()) upstream.hold(held);
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#entries.map(({ upstream }) => upstream.close()));
+    await Promise.all(this.upstreams.map((upstream) => upstream.close()));
+  }
+
+  #changed(): void {
+    this.#catalog = undefined;
+    for (const watcher of this.#watchers) watcher.changed();
   }
 }
 

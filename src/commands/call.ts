@@ -1,9 +1,10 @@
 import type { JsonObject, Result } from "../call.ts";
+import { Cancel } from "../cancel.ts";
 import { asCallError } from "../errors.ts";
 import { failureResult } from "../front/failure.ts";
 import { isObject } from "../wire.ts";
 import { messageOf } from "../errors.ts";
-import { open } from "./open.ts";
+import { openAlone } from "./open.ts";
 import { UsageError, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
 
@@ -15,19 +16,23 @@ export async function call(
   output: Output,
 ): Promise<number> {
   const args = argumentsOf(json);
-  const holdfast = await open(file);
+  const { holdfast, close } = await openAlone(file);
   try {
     const tool = await findTool(holdfast, name);
     const result = await holdfast.gateway
-      .callTool(tool, {
-        params: { name, arguments: args },
-        caller: { principal: "local", session: "cli", client: "holdfast call" },
-      })
+      .callTool(
+        tool,
+        { arguments: args },
+        {
+          caller: { principal: "local", session: "cli", client: "holdfast call" },
+          signal: new Cancel(),
+        },
+      )
       .catch((error: unknown) => answerOf(asCallError(error)));
     output.line(output.json ? JSON.stringify(result) : textOf(result));
     return result["isError"] === true ? 1 : 0;
   } finally {
-    await holdfast.close();
+    await close();
   }
 }
 

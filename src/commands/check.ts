@@ -1,22 +1,23 @@
 import type { GatewayEvent } from "../events.ts";
 import type { RemoteStatus } from "../upstream/remote.ts";
-import { open } from "./open.ts";
+import { openAlone } from "./open.ts";
 import { table, type Output } from "./output.ts";
 
 /** `holdfast check`: starts every server once and tells how that went. 1 where one is broken, else 0. */
 export async function check(file: string | undefined, output: Output): Promise<number> {
   const problems: { readonly server: string; readonly problem: string }[] = [];
-  const holdfast = await open(file, (event) => {
+  const opened = await openAlone(file, (event) => {
     const problem = problemOf(event);
     if (problem !== undefined) problems.push(problem);
   });
-  await holdfast.settled;
+  const { holdfast, config } = opened;
+  await holdfast.settled();
   const servers = [...holdfast.status()];
-  const { warnings, file: from } = holdfast.config;
+  const { warnings, file: from } = config;
   const disabled = new Set(
-    holdfast.config.servers.filter((server) => server.disabled).map(({ name }) => name),
+    config.servers.filter((server) => server.disabled).map(({ name }) => name),
   );
-  await holdfast.close();
+  await opened.close();
   const broken = servers.filter(([name, { state }]) => state !== "ready" && !disabled.has(name));
   if (output.json)
     output.line(

@@ -1,6 +1,7 @@
 import type { Call, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { asCallError } from "../errors.ts";
+import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
 import { connectStdio } from "../upstream/stdio.ts";
 import { newTrace } from "../trace.ts";
@@ -37,6 +38,7 @@ export async function demo(file: string | undefined, output: Output): Promise<nu
       cwd: process.cwd(),
     },
     {
+      peer: new PeerSlot({}),
       problem: (problem) => output.line(`! ${problem}`),
       stderr: (line) => output.line(`! ${line}`),
     },
@@ -47,7 +49,7 @@ export async function demo(file: string | undefined, output: Output): Promise<nu
   output.line(
     `initialize   ${name} ${version}, protocol ${protocolVersion}, after ${since(begun)}`,
   );
-  const tools = await connection.listTools(startTimeoutMs);
+  const tools = await connection.list("tools", startTimeoutMs);
   output.line(`tools/list   ${tools.length} tools, after ${since(begun)}`);
   const names = new Set(tools.map((tool) => tool.name));
   for (const row of table(countByPrefix([...names]))) output.line(`             ${row}`);

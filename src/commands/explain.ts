@@ -1,5 +1,5 @@
 import type { Config } from "../config/load.ts";
-import { open } from "./open.ts";
+import { openAlone } from "./open.ts";
 import { table, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
 
@@ -9,11 +9,11 @@ export async function explain(
   name: string,
   output: Output,
 ): Promise<number> {
-  const holdfast = await open(file);
+  const { holdfast, config, close } = await openAlone(file);
   try {
     const tool = await findTool(holdfast, name);
     const { upstream, remoteName, effect, effectSource } = tool;
-    const timeout = timeoutOf(holdfast.config, upstream, remoteName);
+    const timeout = timeoutOf(config, upstream, remoteName);
     const facts = { name, server: upstream, tool: remoteName, effect, effectSource, timeout };
     if (output.json) output.line(JSON.stringify(facts));
     else
@@ -35,7 +35,7 @@ export async function explain(
         output.line(row);
     return 0;
   } finally {
-    await holdfast.close();
+    await close();
   }
 }
 

@@ -1,41 +1,75 @@
 import { homedir } from "node:os";
-import { assemble, type Holdfast } from "../assemble.ts";
+import { join } from "node:path";
+import { Holdfast } from "../assemble.ts";
 import { loadConfig, type Config } from "../config/load.ts";
 import { broadcast, type Report } from "../events.ts";
 import { logger } from "../observe/log.ts";
 import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
+import { stateFolder } from "../state-folder.ts";
+import { PidRecords, reap } from "../upstream/pid-records.ts";
 
 /** A Holdfast with its config and its log. */
-export interface Opened extends Holdfast {
+export interface Opened {
+  readonly holdfast: Holdfast;
+  /** As it was at the start. */
   readonly config: Config;
   readonly report: Report;
+  /** Puts another config in place. Its `log` counts from the next start on. */
+  readonly apply: (config: Config) => void;
+  readonly close: () => Promise<void>;
 }
 
 /**
- * Loads config, starts the servers and the log. Rejects with a ConfigError where config cannot be used.
- * `subscriber` is told every event beside the log.
+ * Loads config, starts the servers and the log, and ends what a killed gateway has left behind. Rejects with a
+ * ConfigError where config cannot be used. `subscriber` is told every event beside the log.
  */
 export async function open(file: string | undefined, subscriber?: Report): Promise<Opened> {
   const config = await readConfig(file);
   const sink = sinkOf(config);
+  let redact = redactorOf(config);
   const log = logger({
     level: config.log.level,
     format: config.log.format,
     write: (line) => sink.write(line),
-    redact: redactor(config.servers.flatMap(secretValues)),
+    redact: (line) => redact(line),
   });
   const report = broadcast(subscriber === undefined ? [log] : [log, subscriber]);
-  const holdfast = assemble(config, process.env, report);
+  const tell = (problem: string): void => report({ type: "gateway.problem", problem });
+  const state = stateFolder(process.env, homedir());
+  const pids = join(state, "pids");
+  const records = new PidRecords(pids, tell);
+  const holdfast = new Holdfast(config, {
+    environment: process.env,
+    folders: { manifests: join(state, "manifests") },
+    records,
+    report,
+  });
+  const reaped = reap(pids).then((count) => {
+    if (count > 0) tell(`ended ${count} processes that a killed gateway had left behind`);
+  });
   return {
-    ...holdfast,
+    holdfast,
     config,
     report,
-    async close() {
+    apply: (next) => {
+      redact = redactorOf(next);
+      holdfast.apply(next);
+    },
+    close: async () => {
       await holdfast.close();
+      await reaped;
+      await records.close();
       await sink.close();
     },
   };
+}
+
+/** The same for a command that no client talks to: servers are told that theirs can do nothing. */
+export async function openAlone(file: string | undefined, subscriber?: Report): Promise<Opened> {
+  const opened = await open(file, subscriber);
+  opened.holdfast.peer.introduce({});
+  return opened;
 }
 
 /** The config that a command works on. */
@@ -47,8 +81,12 @@ export const readConfig = (file: string | undefined): Promise<Config> =>
     home: homedir(),
   });
 
-const secretValues = ({ transport }: Config["servers"][number]): string[] =>
-  secretsOf(transport.kind === "stdio" ? transport.env : transport.headers);
+const redactorOf = ({ servers }: Config): ((text: string) => string) =>
+  redactor(
+    servers.flatMap(({ transport }) =>
+      secretsOf(transport.kind === "stdio" ? transport.env : transport.headers),
+    ),
+  );
 
 const sinkOf = ({ log }: Config): Sink =>
   log.file === undefined

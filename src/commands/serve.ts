@@ -1,26 +1,31 @@
 import { StdioFront } from "../front/stdio.ts";
 import { settlesWithin, sleep } from "../time.ts";
 import { open, type Opened } from "./open.ts";
+import { reloadOnChange } from "./reload.ts";
 
 /** Milliseconds that calls under way get when the client goes. */
-const drain = 800;
+const drain = 500;
 const tick = 20;
 
 /** `holdfast serve`: the gateway on stdin and stdout, until the client goes. */
 export async function serve(file: string | undefined): Promise<number> {
   const opened = await open(file);
   if (process.stdin.isTTY) greet(opened);
-  const front = new StdioFront(opened.gateway, {
+  const { holdfast, report } = opened;
+  const front = new StdioFront(holdfast.gateway, {
     input: process.stdin,
     output: process.stdout,
     principal: "local",
-    listed: opened.listed,
-    onProblem: (problem) => opened.report({ type: "gateway.problem", problem }),
+    listed: holdfast.listed,
+    peer: holdfast.peer,
+    onProblem: (problem) => report({ type: "gateway.problem", problem }),
   });
+  const stopReloading = reloadOnChange(opened);
   const signalled = new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
   });
   await Promise.race([front.gone, signalled]);
+  stopReloading();
   const drained = async (): Promise<void> => {
     // oxlint-disable-next-line no-await-in-loop -- it waits
     while (front.inFlight > 0) await sleep(tick);

@@ -1,15 +1,15 @@
 import type { Tool } from "../call.ts";
 import type { Holdfast } from "../assemble.ts";
 import { distance } from "fastest-levenshtein";
-import { open } from "./open.ts";
+import { openAlone } from "./open.ts";
 import { table, UsageError, type Output } from "./output.ts";
 
 /** `holdfast tools`: every tool as clients see it. */
 export async function tools(file: string | undefined, output: Output): Promise<number> {
-  const holdfast = await open(file);
-  await holdfast.settled;
-  const all = [...holdfast.gateway.catalog.values()];
-  await holdfast.close();
+  const { holdfast, close } = await openAlone(file);
+  await holdfast.settled();
+  const all = [...holdfast.gateway.catalog.tools.values()];
+  await close();
   if (output.json)
     output.line(
       JSON.stringify(
@@ -31,11 +31,11 @@ export async function tools(file: string | undefined, output: Output): Promise<n
 
 /** The tool of that name, when every server was tried; a UsageError with the nearest names where there is none. */
 export async function findTool(holdfast: Holdfast, name: string): Promise<Tool> {
-  await holdfast.settled;
-  const { catalog } = holdfast.gateway;
-  const tool = catalog.get(name);
+  await holdfast.settled();
+  const { tools: listed } = holdfast.gateway.catalog;
+  const tool = listed.get(name);
   if (tool !== undefined) return tool;
-  const nearest = [...catalog.keys()]
+  const nearest = [...listed.keys()]
     .toSorted((a, b) => distance(a, name) - distance(b, name))
     .slice(0, 3);
   throw new UsageError(`there is no tool "${name}"; the nearest are ${nearest.join(", ")}`);

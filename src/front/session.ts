@@ -1,19 +1,37 @@
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import type { Caller, JsonObject, Tool } from "../call.ts";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { asCallError, cancelled, type CallError } from "../errors.ts";
+import { asCallError, CallError, cancelled, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import type { PeerSlot } from "../peer.ts";
+import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine } from "../wire.ts";
+import { Asking } from "./asking.ts";
 import { failureResult } from "./failure.ts";
-import { ToolList } from "./tool-list.ts";
+import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
+import { Routes, type Route } from "./routes.ts";
 
 /** JSON-RPC's codes that we give ourselves. */
 const invalidRequest = -32600;
 const invalidParams = -32602;
+const internalError = -32603;
 const parseError = -32700;
+
+/** What clients are told that they can use; which servers have it shows in the lists. */
+const capabilities = {
+  tools: { listChanged: true },
+  prompts: { listChanged: true },
+  resources: { subscribe: true, listChanged: true },
+  completions: {},
+  logging: {},
+  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
+};
+
+/** What a client may ask before it has said who it is. */
+const beforeInitialize = new Set(["server/discover", "ping"]);
 
 /** What a session needs besides the gateway. */
 export interface SessionOptions {
@@ -21,13 +39,15 @@ export interface SessionOptions {
   readonly session: string;
   /** Sends one message, as a line without its end. Never throws. */
   readonly write: (line: string) => void;
-  /** Resolves when as many upstreams as can be waited for have told their tools. */
+  /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
+  /** Where the servers find this client. */
+  readonly peer: PeerSlot;
 }
 
 /**
- * One client. Calls and lists of tools are ours, from its line to its line; the SDK's server does the
- * handshake and all else.
+ * One client. What it asks of servers is ours, from its line to its line; the SDK's server does the handshake
+ * and what servers ask of the client.
  */
 export class Session implements Transport {
   onclose?: () => void;
@@ -35,18 +55,35 @@ export class Session implements Transport {
   onmessage?: (message: JSONRPCMessage) => void;
   readonly #gateway: Gateway;
   readonly #options: SessionOptions;
-  readonly #list: ToolList;
-  readonly #calls = new Map<unknown, Cancel>();
+  readonly #lists: ListView;
+  readonly #routes: Routes;
+  readonly #asking: Asking;
+  readonly #stopWatching: () => void;
+  readonly #requests = new Map<unknown, Cancel>();
+  /** Servers that were told the client's log level. */
+  readonly #leveled = new Set<string>();
+  #level: unknown;
   #caller: Caller;
+  #server: Server | undefined;
 
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#list = new ToolList(gateway, () => this.#notify("notifications/tools/list_changed"));
+    this.#lists = new ListView(gateway, (method) => this.#notify(method));
+    this.#routes = new Routes(gateway);
+    // A person may have to answer, so it may take as long as it takes.
+    this.#asking = new Asking(gateway, (method, params, signal) =>
+      this.#sdk().request({ method, params }, ResultSchema, { timeout: longestDelay, signal }),
+    );
+    this.#stopWatching = gateway.watch({
+      changed: () => {
+        this.#lists.changed();
+        this.#tellLevel();
+      },
+      notified: (upstream, method, params) => this.#notified(upstream, method, params),
+    });
     const { principal, session } = options;
     this.#caller = { principal, session, client: "" };
-    const server = new Server(implementation, { capabilities: { tools: { listChanged: true } } });
-    void server.connect(this);
   }
 
   /** Takes a line that the client sent. */
@@ -68,105 +105,221 @@ export class Session implements Transport {
 
   /** The client has gone: nothing more is written. */
   close(): Promise<void> {
-    this.#list.close();
-    for (const call of this.#calls.values()) call.cancel(cancelled("the client has gone"));
+    this.#stopWatching();
+    this.#lists.close();
+    for (const request of this.#requests.values()) request.cancel(cancelled("the client has gone"));
     this.onclose?.();
     return Promise.resolve();
   }
 
-  /** How many calls are under way. */
+  /** How many requests are under way. */
   get inFlight(): number {
-    return this.#calls.size;
+    return this.#requests.size;
   }
 
   #take(message: JsonObject): void {
     const { id, method, params } = message;
-    if (id !== undefined && method === "tools/call") this.#call(id, params);
-    else if (id !== undefined && method === "tools/list") void this.#sendList(id);
-    else if (method === "notifications/cancelled" && this.#cancel(params)) return;
+    if (typeof method !== "string") this.#toSdk(message); // an answer of the client
+    else if (id === undefined) this.#takeNotification(method, params, message);
+    else if (typeof id !== "string" && typeof id !== "number")
+      this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
+    else if (method === "initialize") this.#initialize(message);
     else {
-      if (method === "initialize") this.#know(params);
-      this.onmessage?.(message as unknown as JSONRPCMessage);
+      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      this.#takeRequest(id, method, params, message);
     }
   }
 
-  #call(id: unknown, params: unknown): void {
-    if (typeof id !== "string" && typeof id !== "number")
-      return this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
-    const wrong = wrongParams(params);
-    if (wrong !== undefined)
-      return this.#error(id, { code: invalidParams, message: `tools/call: ${wrong}` });
+  #takeRequest(id: unknown, method: string, params: unknown, message: JsonObject): void {
+    if (isListMethod(method)) void this.#sendList(id, method);
+    else if (method === "logging/setLevel") this.#setLevel(id, params);
+    else if (method === "tasks/list") this.#listTasks(id);
+    else {
+      const wrong = wrongParams(params);
+      if (wrong !== undefined) return this.#error(id, wrong);
+      const given = (params ?? {}) as JsonObject;
+      const routes = this.#routes.find(method, given);
+      if (routes === undefined) this.#toSdk(message);
+      else this.#request(id, method, given, routes);
+    }
+  }
+
+  #takeNotification(method: string, params: unknown, message: JsonObject): void {
+    if (method === "notifications/cancelled" && this.#cancel(params)) return;
+    if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
+    if (method === "notifications/roots/list_changed") this.#gateway.notifyAll(method, {});
+    else this.#toSdk(message);
+  }
+
+  /** Relays a request to the first of its routes that does not refuse it. */
+  #request(id: unknown, method: string, params: JsonObject, found: Route[] | RpcError): void {
     const signal = new Cancel();
-    this.#calls.set(id, signal);
-    const { name } = params as { name: string };
-    const tool = this.#gateway.catalog.get(name);
-    if (tool !== undefined) return this.#relay(id, signal, tool, params as JsonObject);
-    // A client may know the name from an earlier run, and its server may still be connecting.
+    this.#requests.set(id, signal);
+    if (Array.isArray(found)) return this.#relay(id, method, params, signal, found);
+    // A client may know a name from an earlier run, and its server may still be connecting.
     void this.#options.listed().then(() => {
-      const late = this.#gateway.catalog.get(name);
-      if (late !== undefined && signal.reason === undefined)
-        this.#relay(id, signal, late, params as JsonObject);
-      else
-        this.#finish(id, signal, () =>
-          this.#error(id, { code: invalidParams, message: `Unknown tool: ${name}` }),
-        );
+      const late = this.#routes.find(method, params);
+      if (Array.isArray(late) && signal.reason === undefined)
+        this.#relay(id, method, params, signal, late);
+      else this.#finish(id, signal, () => this.#error(id, found));
     });
   }
 
-  #relay(id: unknown, signal: Cancel, tool: Tool, params: JsonObject): void {
+  #relay(
+    id: unknown,
+    method: string,
+    params: JsonObject,
+    signal: Cancel,
+    [route, ...others]: readonly Route[],
+  ): void {
+    if (route === undefined) return;
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
     this.#gateway
-      .callTool(tool, {
-        params,
+      .send({
+        ...route,
+        method,
         caller: this.#caller,
         signal,
-        ...(token !== undefined && {
-          onProgress: (progress) => {
-            if (this.#calls.get(id) === signal)
-              this.#notify("notifications/progress", { progressToken: token, ...progress });
-          },
-        }),
+        onProgress:
+          token === undefined
+            ? undefined
+            : (progress) => {
+                if (this.#requests.get(id) === signal)
+                  this.#notify("notifications/progress", { progressToken: token, ...progress });
+              },
       })
       .then(
-        (result) => this.#finish(id, signal, () => this.#options.write(resultLine(id, result))),
-        (thrown: unknown) => this.#finish(id, signal, () => this.#fail(id, asCallError(thrown))),
+        (result) => {
+          this.#routes.learn(method, params, route, result);
+          this.#finish(id, signal, () => this.#options.write(resultLine(id, result)));
+        },
+        (thrown: unknown) => {
+          const error = asCallError(thrown);
+          const next = error.rpc !== undefined && signal.reason === undefined && others.length > 0;
+          if (next) this.#relay(id, method, params, signal, others);
+          else this.#finish(id, signal, () => this.#fail(id, method, error));
+        },
       );
   }
 
-  /** Answers a call, unless its caller has taken it back. */
+  /** Answers a request, unless its caller has taken it back. */
   #finish(id: unknown, signal: Cancel, answer: () => void): void {
-    if (this.#calls.get(id) === signal) this.#calls.delete(id);
+    if (this.#requests.get(id) === signal) this.#requests.delete(id);
     if (signal.reason === undefined) answer();
   }
 
-  #fail(id: unknown, error: CallError): void {
-    if (error.rpc !== undefined) this.#error(id, error.rpc);
-    else this.#options.write(resultLine(id, failureResult(error)));
+  #fail(id: unknown, method: string, error: CallError): void {
+    if (error.rpc !== undefined) return this.#error(id, error.rpc);
+    const failure = failureResult(error);
+    if (method === "tools/call") return this.#options.write(resultLine(id, failure));
+    this.#error(id, { code: internalError, message: error.message, data: failure["_meta"] });
   }
 
   #cancel(params: unknown): boolean {
     if (!isObject(params)) return false;
-    const call = this.#calls.get(params["requestId"]);
-    if (call === undefined) return false;
+    const request = this.#requests.get(params["requestId"]);
+    if (request === undefined) return false;
     const { reason } = params;
-    call.cancel(cancelled(typeof reason === "string" ? reason : "the client took it back"));
+    request.cancel(cancelled(typeof reason === "string" ? reason : "the client took it back"));
     return true;
   }
 
-  async #sendList(id: unknown): Promise<void> {
+  async #sendList(id: unknown, method: ListMethod): Promise<void> {
     await this.#options.listed();
-    this.#options.write(
-      `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${this.#list.text()}}`,
+    const text = this.#lists.text(method);
+    this.#options.write(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`);
+  }
+
+  #setLevel(id: unknown, params: unknown): void {
+    this.#level = isObject(params) ? params["level"] : undefined;
+    if (typeof this.#level !== "string")
+      return this.#error(id, {
+        code: invalidParams,
+        message: "expected params.level to be a string",
+      });
+    this.#leveled.clear();
+    this.#tellLevel();
+    this.#options.write(resultLine(id, {}));
+  }
+
+  /** Tells the client's log level to all servers that take one and were not told. */
+  #tellLevel(): void {
+    if (this.#level === undefined) return;
+    const params = { level: this.#level };
+    for (const upstream of this.#gateway.upstreams) {
+      if (!upstream.can("logging") || this.#leveled.has(upstream.name)) continue;
+      this.#leveled.add(upstream.name);
+      this.#own(upstream.name, "logging/setLevel", params).catch(() => {});
+    }
+  }
+
+  /** All tasks of all servers. */
+  #listTasks(id: unknown): void {
+    const owners = this.#gateway.upstreams.filter((upstream) => upstream.can("tasks"));
+    const ask = async (upstream: string): Promise<unknown[]> => {
+      const route = { upstream, params: {} };
+      const result = await this.#own(upstream, "tasks/list", {}).catch((): Result => ({}));
+      this.#routes.learn("tasks/list", {}, route, result);
+      return Array.isArray(result["tasks"]) ? result["tasks"] : [];
+    };
+    void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>
+      this.#options.write(resultLine(id, { tasks: lists.flat() })),
     );
   }
 
-  #know(params: unknown): void {
-    const info = isObject(params) ? params["clientInfo"] : undefined;
-    if (isObject(info))
-      this.#caller = {
-        ...this.#caller,
-        client: `${String(info["name"])} ${String(info["version"])}`,
-      };
+  /** A request of the session's own to one server. */
+  #own(upstream: string, method: string, params: JsonObject): Promise<Result> {
+    return this.#gateway.send({
+      upstream,
+      method,
+      params,
+      caller: this.#caller,
+      signal: new Cancel(),
+    });
+  }
+
+  #notified(upstream: string, method: string, params: JsonObject): void {
+    if (method === "notifications/message") {
+      const { logger } = params;
+      const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
+      this.#notify(method, { ...params, logger: name });
+    } else if (method === "notifications/resources/updated") {
+      const uri = this.#routes.subscribedAs(upstream, params["uri"]);
+      if (uri !== undefined) this.#notify(method, { ...params, uri });
+    } else this.#notify(method, params);
+  }
+
+  #initialize(message: JsonObject): void {
+    const { params } = message;
+    const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
+    if (isObject(clientInfo)) {
+      const client = `${String(clientInfo["name"])} ${String(clientInfo["version"])}`;
+      this.#caller = { ...this.#caller, client };
+    }
+    this.#toSdk(message);
+    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
+  }
+
+  #toSdk(message: JsonObject): void {
+    this.#sdk();
+    this.onmessage?.(message as unknown as JSONRPCMessage);
+  }
+
+  /** Made when first needed, since it is given what the servers say about their use. */
+  #sdk(): Server {
+    if (this.#server !== undefined) return this.#server;
+    const instructions = this.#gateway.upstreams
+      .flatMap((upstream) => {
+        const text = upstream.instructions();
+        return text === undefined ? [] : `# ${upstream.name}\n\n${text}`;
+      })
+      .join("\n\n");
+    this.#server = new Server(implementation, {
+      capabilities,
+      ...(instructions !== "" && { instructions }),
+    });
+    void this.#server.connect(this);
+    return this.#server;
   }
 
   #notify(method: string, params?: JsonObject): void {
@@ -175,14 +328,14 @@ export class Session implements Transport {
     );
   }
 
-  #error(id: unknown, error: JsonObject | { code: number; message: string }): void {
+  #error(id: unknown, error: RpcError): void {
     this.#options.write(JSON.stringify({ jsonrpc: "2.0", id, error }));
   }
 }
 
-function wrongParams(params: unknown): string | undefined {
-  if (!isObject(params)) return "expected params to be an object";
-  if (typeof params["name"] !== "string") return "expected params.name to be a string";
-  const { _meta: meta } = params;
-  return meta === undefined || isObject(meta) ? undefined : "expected params._meta to be an object";
+function wrongParams(params: unknown): RpcError | undefined {
+  const meta = isObject(params) ? params["_meta"] : undefined;
+  if ((params === undefined || isObject(params)) && (meta === undefined || isObject(meta)))
+    return undefined;
+  return { code: invalidParams, message: "expected params and params._meta to be objects" };
 }

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from "node:stream";
 import type { Gateway } from "../gateway.ts";
+import type { PeerSlot } from "../peer.ts";
 import { lineReader, LineWriter } from "../wire.ts";
 import { Session } from "./session.ts";
 
@@ -8,6 +9,7 @@ export interface StdioOptions {
   readonly output: Writable;
   readonly principal: string;
   readonly listed: () => Promise<void>;
+  readonly peer: PeerSlot;
   readonly onProblem: (problem: string) => void;
 }
 
@@ -17,14 +19,22 @@ export class StdioFront {
   readonly gone: Promise<void>;
   readonly #session: Session;
 
-  constructor(gateway: Gateway, { input, output, principal, listed, onProblem }: StdioOptions) {
-    // A client that reads too slowly is not read from until it has caught up.
-    const writer = new LineWriter(output, (slow) => (slow ? input.pause() : input.resume()));
+  constructor(
+    gateway: Gateway,
+    { input, output, principal, listed, peer, onProblem }: StdioOptions,
+  ) {
+    // Until a client that reads too slowly has caught up, neither it nor the servers are read from.
+    const writer = new LineWriter(output, (slow) => {
+      if (slow) input.pause();
+      else input.resume();
+      gateway.hold(slow);
+    });
     this.#session = new Session(gateway, {
       principal,
       session: "stdio",
       write: (line) => writer.write(line),
       listed,
+      peer,
     });
     this.gone = new Promise((resolve) => {
       input.on("end", resolve);

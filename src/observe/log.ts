@@ -37,14 +37,24 @@ function levelOf(event: GatewayEvent): Level {
     case "call.started":
     case "call.progress":
     case "upstream.stderr":
+    case "call.waited":
+    case "call.hedged":
+    case "call.coalesced":
+    case "cache.hit":
+    case "cache.missed":
       return "debug";
     case "call.succeeded":
     case "call.answered":
+    case "config.reloaded":
+    case "group.selected":
       return "info";
     case "call.failed":
       return event.error.code === "cancelled" ? "info" : "warn";
     case "upstream.state":
       return event.to === "lost" ? "warn" : event.to === "ready" ? "info" : "debug";
+    case "call.retried":
+    case "circuit.changed":
+    case "budget.alert":
     case "upstream.problem":
     case "catalog.tool_problem":
     case "config.problem":
@@ -94,6 +104,67 @@ function entryOf(event: GatewayEvent): Entry {
         outcome,
       };
     }
+    case "call.retried": {
+      const { attempt, reason } = event;
+      const delayMs = rounded(event.delayMs);
+      return {
+        level,
+        message: `${nameOf(event.call)} is tried again in ${delayMs} ms, after attempt ${attempt}: ${reason}`,
+        ...callFields(event.call),
+        attempt,
+        delayMs,
+      };
+    }
+    case "call.waited": {
+      const ms = rounded(event.ms);
+      return {
+        level,
+        message: `${nameOf(event.call)} waited ${ms} ms for its turn (${event.queue})`,
+        ...callFields(event.call),
+        queue: event.queue,
+        ms,
+      };
+    }
+    case "call.hedged":
+      return { level, message: `${nameOf(event.call)} is sent twice`, ...callFields(event.call) };
+    case "call.coalesced":
+      return { level, message: `${nameOf(event.call)} shares a call`, ...callFields(event.call) };
+    case "cache.hit": {
+      const how = event.stale ? "from the cache, stale" : "from the cache";
+      return { level, message: `${nameOf(event.call)} ${how}`, ...callFields(event.call) };
+    }
+    case "cache.missed":
+      return { level, message: `${nameOf(event.call)} is not cached`, ...callFields(event.call) };
+    case "circuit.changed": {
+      const { upstream, tool, from, to, reason, openMs } = event;
+      const what = tool === undefined ? upstream : `${upstream}, tool ${tool}`;
+      return {
+        level,
+        message: `the circuit of ${what} is ${to}: ${reason}`,
+        upstream,
+        tool,
+        from,
+        to,
+        openMs,
+      };
+    }
+    case "budget.alert": {
+      const { budget, spentUsd, limitUsd } = event;
+      return {
+        level,
+        message: `of the budget per ${budget}, ${spentUsd} of ${limitUsd} USD are spent`,
+        budget,
+        spentUsd,
+        limitUsd,
+      };
+    }
+    case "group.selected":
+      return {
+        level,
+        message: `${nameOf(event.call)} goes to ${event.provider}`,
+        ...callFields(event.call),
+        provider: event.provider,
+      };
     case "upstream.state":
       return {
         level,
@@ -121,6 +192,8 @@ function entryOf(event: GatewayEvent): Entry {
         upstream: event.upstream,
         tool: event.tool,
       };
+    case "config.reloaded":
+      return { level, message: `config was read anew from ${event.file}` };
     case "config.problem":
     case "gateway.problem":
       return { level, message: event.problem };

@@ -1,4 +1,5 @@
-import type { Call, JsonObject, Result, ToolDefinition, Upstream } from "../call.ts";
+import type { Call, JsonObject, Lists, Result, ToolDefinition, Upstream } from "../call.ts";
+import { CallError } from "../errors.ts";
 
 /** One of Holdfast's own tools. Its answer is structured content. */
 export interface OwnTool {
@@ -18,12 +19,21 @@ export class OwnTools implements Upstream {
     this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
   }
 
-  tools(): readonly ToolDefinition[] {
-    return [...this.#tools.values()].map(({ definition }) => definition);
+  lists(): Lists {
+    const tools = [...this.#tools.values()].map(({ definition }) => definition);
+    return { tools, prompts: [], resources: [], resourceTemplates: [] };
+  }
+
+  instructions(): undefined {}
+
+  can(capability: string): boolean {
+    return capability === "tools";
   }
 
   readonly handle = async (call: Call): Promise<Result> => {
-    const tool = this.#tools.get(String(call.params["name"])) as OwnTool;
+    const name = String(call.params["name"]);
+    const tool = this.#tools.get(name);
+    if (tool === undefined) throw unknownTool(name);
     const structuredContent = await tool.run(call);
     return {
       content: [{ type: "text", text: JSON.stringify(structuredContent, undefined, 2) }],
@@ -31,11 +41,28 @@ export class OwnTools implements Upstream {
     };
   };
 
-  onChange(): void {
+  notify(): void {
+    // Nothing that a client may tell concerns them.
+  }
+
+  hold(): void {
+    // What they answer is small.
+  }
+
+  watch(): void {
     // They are the same for as long as Holdfast runs.
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
+}
+
+function unknownTool(name: string): CallError {
+  const message = `Unknown tool: ${name}`;
+  return new CallError("upstream_error", message, {
+    outcome: "answered",
+    upstream: ownName,
+    rpc: { code: -32602, message },
+  });
 }

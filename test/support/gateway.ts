@@ -16,23 +16,47 @@ export const odd = (options: Record<string, string | number> = {}): JsonObject =
   args: [oddServer, ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)],
 });
 
-/** A config file in a folder of its own, which goes when the test ends. */
-export function configFile(config: JsonObject): string {
+/** When what a test made goes: when that test ends, or as `afterAll` when the file does. */
+type AtEnd = (cleanup: () => unknown) => unknown;
+
+const cleanups: (() => unknown)[] = [];
+
+const whenTestEnds: AtEnd = (cleanup) => cleanups.unshift(cleanup);
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+/** A folder of its own. */
+export function temporaryFolder(atEnd: AtEnd = whenTestEnds): string {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-"));
-  cleanups.push(() => rmSync(folder, { recursive: true, force: true }));
-  const file = join(folder, "servers.json");
+  atEnd(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A config file in a folder of its own. */
+export function configFile(config: JsonObject, atEnd: AtEnd = whenTestEnds): string {
+  const file = join(temporaryFolder(atEnd), "servers.json");
   writeFileSync(file, JSON.stringify(config));
   return file;
 }
 
-/** A gateway on a config, and a client that holds it. Checked at the test's end: stdout was JSON-RPC alone. */
-export function startGateway(config: JsonObject | string, env: NodeJS.ProcessEnv = {}): RawClient {
-  const file = typeof config === "string" ? config : configFile(config);
+/**
+ * A gateway on a config, and a client that holds it, with a state folder of its own where `env` names none.
+ * Checked at the end: stdout was JSON-RPC alone.
+ */
+export function startGateway(
+  config: JsonObject | string,
+  env: NodeJS.ProcessEnv = {},
+  atEnd: AtEnd = whenTestEnds,
+): RawClient {
+  const file = typeof config === "string" ? config : configFile(config, atEnd);
+  const state = env["HOLDFAST_STATE_DIR"] ?? temporaryFolder(atEnd);
   const client = new RawClient(process.execPath, [main, "--config", file], {
     cwd: root,
-    env: { ...process.env, ...env },
+    env: { ...process.env, ...env, HOLDFAST_STATE_DIR: state },
   });
-  cleanups.unshift(async () => {
+  atEnd(async () => {
     await client.close();
     expect(client.noise).toEqual([]);
   });
@@ -41,9 +65,3 @@ export function startGateway(config: JsonObject | string, env: NodeJS.ProcessEnv
 
 /** The same for servers alone. */
 export const startServers = (mcpServers: JsonObject): RawClient => startGateway({ mcpServers });
-
-const cleanups: (() => unknown)[] = [];
-
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
-});

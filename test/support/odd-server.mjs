@@ -10,6 +10,16 @@ const write = (text) => process.stdout.write(text);
 const send = (message) => write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
 const text = (value) => ({ content: [{ type: "text", text: value }] });
 
+/** Requests to the client that wait for their answer, by id, and the progress that it told. */
+const asked = new Map();
+const progress = [];
+const ask = (method, params) =>
+  new Promise((resolve) => {
+    const id = `ask-${asked.size}`;
+    asked.set(id, resolve);
+    send({ id, method, params });
+  });
+
 /** Requests that were taken back, by id. */
 const cancelled = [];
 
@@ -46,6 +56,20 @@ const tools = {
       });
     },
   ],
+  link: [
+    { inputSchema: object },
+    (params) => ({ content: [{ type: "resource_link", uri: params.arguments.uri, name: "link" }] }),
+  ],
+  ask: [
+    { inputSchema: object },
+    async (params) => {
+      const answer = await ask(params.arguments.method, {
+        ...params.arguments.params,
+        _meta: { progressToken: 7 },
+      });
+      return text(JSON.stringify({ answer, progress }));
+    },
+  ],
   burst: [
     { inputSchema: object },
     (params, id) => {
@@ -78,6 +102,14 @@ const tools = {
     },
   ],
   large: [{ inputSchema: object }, (params) => text("x".repeat(params.arguments.bytes))],
+  flood: [
+    { inputSchema: object },
+    (params) => {
+      for (let n = 0; n < params.arguments.lines; n++)
+        process.stderr.write(`${"noise ".repeat(1000)}\n`);
+      return text("flooded");
+    },
+  ],
   crash: [{ inputSchema: object }, () => process.exit(7)],
   change: [
     { inputSchema: object },
@@ -124,19 +156,27 @@ const tools = {
 };
 
 let listed = options.tools?.split(",") ?? Object.keys(tools);
+const resources = options.resources?.split(",") ?? [];
 const pageSize = 7;
 
 const definitionOf = (name) => tools[name]?.[0];
 
-async function handle({ id, method, params }) {
+async function handle({ id, method, params, result, error }) {
   switch (method) {
+    case undefined:
+      return asked.get(id)?.(result ?? { error });
+    case "notifications/progress":
+      return progress.push(params);
     case "initialize":
       if (options.start === "hang") return;
       return send({
         id,
         result: {
           protocolVersion: params.protocolVersion,
-          capabilities: { tools: { listChanged: true } },
+          capabilities: {
+            tools: { listChanged: true },
+            ...(options.resources !== undefined && { resources: {} }),
+          },
           serverInfo: { name: options.name ?? "odd", version: "1.0.0" },
         },
       });
@@ -153,12 +193,20 @@ async function handle({ id, method, params }) {
       if (tool === undefined)
         return send({ id, error: { code: -32602, message: `Unknown tool: ${params.name}` } });
       try {
-        const result = await tool[1](params, id);
-        if (result !== undefined) send({ id, result });
+        const answer = await tool[1](params, id);
+        if (answer !== undefined) send({ id, result: answer });
       } catch ({ code, message, data }) {
         send({ id, error: { code, message, data } });
       }
       return;
+    }
+    case "resources/list":
+      return send({ id, result: { resources: resources.map((uri) => ({ uri, name: uri })) } });
+    case "resources/read": {
+      const { uri } = params;
+      if (!resources.includes(uri))
+        return send({ id, error: { code: -32002, message: "Resource not found", data: { uri } } });
+      return send({ id, result: { contents: [{ uri, text: `${uri} of ${options.name}` }] } });
     }
     case "notifications/cancelled":
       cancelled.push(params);

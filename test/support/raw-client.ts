@@ -19,8 +19,11 @@ export interface RawOptions {
  */
 export class RawClient {
   readonly child: ChildProcess;
+  readonly environment: NodeJS.ProcessEnv;
   /** Every message that came, in order. */
   readonly messages: JsonObject[] = [];
+  /** How requests of the server are answered, by method; others are answered with -32601. */
+  readonly answers: Record<string, (params: JsonObject) => JsonObject | Promise<JsonObject>> = {};
   /** Lines on stdout that were no JSON-RPC message. */
   readonly noise: string[] = [];
   stderr = "";
@@ -30,9 +33,10 @@ export class RawClient {
   #next = 1;
 
   constructor(command: string, args: readonly string[], { cwd, env }: RawOptions = {}) {
+    this.environment = env ?? process.env;
     this.child = spawn(command, [...args], {
       cwd,
-      env: env ?? process.env,
+      env: this.environment,
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.child.stdout?.on(
@@ -42,7 +46,10 @@ export class RawClient {
         () => this.noise.push("too long"),
       ),
     );
-    this.child.stderr?.on("data", (chunk: Buffer) => (this.stderr += String(chunk)));
+    this.child.stderr?.on("data", (chunk: Buffer) => {
+      this.stderr += String(chunk);
+      for (const watcher of this.#watchers) watcher();
+    });
     this.child.stdin?.on("error", () => {});
     this.exited = new Promise((resolve) => this.child.on("close", resolve));
   }
@@ -85,7 +92,7 @@ export class RawClient {
     return (result?.["tools"] ?? []) as JsonObject[];
   }
 
-  /** Waits until `condition` holds; looked at whenever a message comes. */
+  /** Waits until `condition` holds; looked at whenever a message or a line on stderr comes. */
   until(condition: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const look = (): void => {
@@ -104,6 +111,17 @@ export class RawClient {
     return this.exited;
   }
 
+  async #answer(id: unknown, method: string, params: unknown): Promise<void> {
+    const answer = this.answers[method];
+    this.send({
+      jsonrpc: "2.0",
+      id,
+      ...(answer === undefined
+        ? { error: { code: -32601, message: `no ${method} here`, data: { method } } }
+        : { result: await answer((params ?? {}) as JsonObject) }),
+    });
+  }
+
   #take(line: string): void {
     let message: JsonObject;
     try {
@@ -114,8 +132,10 @@ export class RawClient {
     }
     if (message["jsonrpc"] !== "2.0") this.noise.push(line);
     this.messages.push(message);
-    const { id } = message;
-    if (typeof id === "number" && message["method"] === undefined) {
+    const { id, method } = message;
+    if (id !== undefined && typeof method === "string")
+      void this.#answer(id, method, message["params"]);
+    else if (typeof id === "number") {
       this.#waiting.get(id)?.(message);
       this.#waiting.delete(id);
     }

@@ -1,0 +1,143 @@
+import { LRUCache } from "lru-cache";
+import type { JsonObject, Result, Tool } from "../call.ts";
+import type { RpcError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
+import { isObject } from "../wire.ts";
+
+/** Where a request goes, and its parameters as that upstream knows them. */
+export interface Route {
+  readonly upstream: string;
+  readonly params: JsonObject;
+  readonly tool?: Tool;
+}
+
+/** Links and tasks that one session remembers; the oldest is forgotten first. */
+const mostRemembered = 10_000;
+
+const invalidParams = -32602;
+const resourceNotFound = -32002;
+
+/** Finds the server of each request of one client, by names, URIs and what earlier answers named. */
+export class Routes {
+  readonly #gateway: Gateway;
+  /** Who sent a link to a resource, by URI. */
+  readonly #links = new LRUCache<string, string>({ max: mostRemembered });
+  /** Who runs a task, by its id. */
+  readonly #tasks = new LRUCache<string, string>({ max: mostRemembered });
+  /** The client's URI of a subscription, by upstream and its own URI. */
+  readonly #subscriptions = new Map<string, string>();
+
+  constructor(gateway: Gateway) {
+    this.#gateway = gateway;
+  }
+
+  /** The places to ask, the best first; undefined where the method is none that is relayed. */
+  find(method: string, params: JsonObject): Route[] | RpcError | undefined {
+    switch (method) {
+      case "tools/call":
+        return this.#tool(params);
+      case "prompts/get":
+        return this.#prompt(params);
+      case "resources/read":
+      case "resources/subscribe":
+      case "resources/unsubscribe":
+        return this.#resource(params);
+      case "completion/complete":
+        return this.#completion(params);
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        return this.#task(params);
+      default:
+        return undefined;
+    }
+  }
+
+  /** Remembers what an answer names, and what it settles. */
+  learn(method: string, clientParams: JsonObject, route: Route, result: Result): void {
+    const { upstream } = route;
+    if (method === "tools/call") this.#learnFrom(result, upstream);
+    else if (method === "resources/subscribe")
+      this.#subscriptions.set(
+        subscription(upstream, route.params["uri"]),
+        String(clientParams["uri"]),
+      );
+    else if (method === "resources/unsubscribe")
+      this.#subscriptions.delete(subscription(upstream, route.params["uri"]));
+    else if (method === "tasks/list" && Array.isArray(result["tasks"]))
+      for (const task of result["tasks"]) this.#learnTask(task, upstream);
+  }
+
+  /** The URI under which the client subscribed to a resource of an upstream, if it did. */
+  subscribedAs(upstream: string, uri: unknown): string | undefined {
+    return this.#subscriptions.get(subscription(upstream, uri));
+  }
+
+  #tool(params: JsonObject): Route[] | RpcError {
+    const { name } = params;
+    if (typeof name !== "string") return wrong("expected params.name to be a string");
+    const tool = this.#gateway.findTool(name);
+    if (tool === undefined) return wrong(`Unknown tool: ${name}`);
+    return [{ upstream: tool.upstream, tool, params: { ...params, name: tool.remoteName } }];
+  }
+
+  #prompt(params: JsonObject): Route[] | RpcError {
+    const { name } = params;
+    if (typeof name !== "string") return wrong("expected params.name to be a string");
+    const prompt = this.#gateway.catalog.prompts.get(name);
+    if (prompt === undefined) return wrong(`Unknown prompt: ${name}`);
+    return [{ upstream: prompt.upstream, params: { ...params, name: prompt.remoteName } }];
+  }
+
+  /** A link's sender first, then who lists the URI or a template of it, else all that have resources. */
+  #resource(params: JsonObject): Route[] | RpcError {
+    const { uri } = params;
+    if (typeof uri !== "string") return wrong("expected params.uri to be a string");
+    const sender = this.#links.get(uri);
+    const places = this.#gateway.catalog.locate(uri);
+    if (sender !== undefined) places.unshift({ upstream: sender, uri });
+    const known = new Map(this.#gateway.upstreams.map((upstream) => [upstream.name, upstream]));
+    const found = places.filter(({ upstream }) => known.has(upstream));
+    const all = [...known.values()].flatMap((upstream) =>
+      upstream.can("resources") ? { upstream: upstream.name, uri } : [],
+    );
+    const routes = (found.length > 0 ? found : all).map((place) => ({
+      upstream: place.upstream,
+      params: { ...params, uri: place.uri },
+    }));
+    if (routes.length > 0) return routes;
+    return { code: resourceNotFound, message: `Resource not found: ${uri}`, data: { uri } };
+  }
+
+  #completion(params: JsonObject): Route[] | RpcError {
+    const { ref } = params;
+    if (!isObject(ref)) return wrong("expected params.ref to be an object");
+    const found = ref["type"] === "ref/prompt" ? this.#prompt(ref) : this.#resource(ref);
+    if (!Array.isArray(found)) return found;
+    return found.map((route) => ({ ...route, params: { ...params, ref: route.params } }));
+  }
+
+  #task(params: JsonObject): Route[] | RpcError {
+    const { taskId } = params;
+    const upstream = typeof taskId === "string" ? this.#tasks.get(taskId) : undefined;
+    if (upstream === undefined) return wrong(`Unknown task: ${JSON.stringify(taskId)}`);
+    return [{ upstream, params }];
+  }
+
+  #learnFrom({ content, task }: Result, upstream: string): void {
+    if (task !== undefined) this.#learnTask(task, upstream);
+    if (!Array.isArray(content)) return;
+    for (const block of content)
+      if (isObject(block) && block["type"] === "resource_link" && typeof block["uri"] === "string")
+        this.#links.set(block["uri"], upstream);
+  }
+
+  #learnTask(task: unknown, upstream: string): void {
+    if (isObject(task) && typeof task["taskId"] === "string")
+      this.#tasks.set(task["taskId"], upstream);
+  }
+}
+
+const wrong = (message: string): RpcError => ({ code: invalidParams, message });
+
+const subscription = (upstream: string, uri: unknown): string => JSON.stringify([upstream, uri]);
