@@ -66,17 +66,17 @@ export interface Call {
   readonly upstream: string;
   /** The MCP method, such as `tools/call`. */
   readonly method: string;
-  readonly tool?: Tool;
+  readonly tool?: Tool | undefined;
   /** The request's parameters as the upstream is to get them, less `_meta`. */
   readonly params: JsonObject;
   /** The request's `_meta`, less the caller's progress token. */
-  readonly meta?: JsonObject;
+  readonly meta?: JsonObject | undefined;
   readonly caller: Caller;
   readonly signal: Cancel;
   readonly deadline: Deadline;
-  readonly onProgress?: (progress: Progress) => void;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Told at each sign that the upstream is still at work on the call. */
-  readonly onAlive?: () => void;
+  readonly onAlive?: (() => void) | undefined;
   /** Follows a call through retries, steps and upstreams: 32 hex digits, a W3C trace id. */
   readonly trace: string;
 }

@@ -17,6 +17,7 @@ const passedOn = ["roots", "sampling", "elicitation", "tasks", "experimental", "
 /** The place that a client takes when it comes. */
 export class PeerSlot implements Peer {
   readonly capabilities: Promise<JsonObject>;
+  #introduced = false;
   #known = (_capabilities: JsonObject): void => {};
   #ask: Peer["ask"] = () => Promise.reject(new Error("no client is connected"));
 
@@ -29,6 +30,8 @@ export class PeerSlot implements Peer {
   /** The client has told what it can do, or never will; the first word counts. */
   introduce(capabilities: JsonObject, ask?: Peer["ask"]): void {
     if (ask !== undefined) this.#ask = ask;
+    if (this.#introduced) return;
+    this.#introduced = true;
     this.#known(
       Object.fromEntries(Object.entries(capabilities).filter(([name]) => passedOn.includes(name))),
     );

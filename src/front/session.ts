@@ -176,8 +176,10 @@ export class Session implements Transport {
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
     this.#gateway
       .send({
-        ...route,
+        upstream: route.upstream,
         method,
+        tool: route.tool,
+        params: route.params,
         caller: this.#caller,
         signal,
         onProgress:

@@ -55,8 +55,7 @@ export const timeout =
       const { deadline: total } = call;
       total.at = Math.max(total.at, Math.min(attemptEnd, total.max));
     };
-    const attemptCall = { ...call, signal: attempt, ...(resetOnProgress && { onAlive }) };
-    return next(attemptCall).then(
+    return next({ ...call, signal: attempt, onAlive: resetOnProgress ? onAlive : undefined }).then(
       (result) => {
         done();
         return result;
