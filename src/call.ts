@@ -77,6 +77,8 @@ export interface Call {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Told at each sign that the upstream is still at work on the call. */
   readonly onAlive?: (() => void) | undefined;
+  /** Whether the answer must come from the upstream itself, for this call alone. */
+  readonly fresh?: boolean | undefined;
   /** Follows a call through retries, steps and upstreams: 32 hex digits, a W3C trace id. */
   readonly trace: string;
 }

@@ -28,8 +28,11 @@ export type FailureCode =
   | "too_large"
   | "denied";
 
-/** What is known of the effect of a failed call: nothing was done; the tool said no; it may have happened. */
-export type Outcome = "failed" | "answered" | "unknown";
+/**
+ * What is known of the effect of a call that failed: nothing was done; the tool said no; it may have happened;
+ * it was found out afterwards that it has happened, and only its answer was lost.
+ */
+export type Outcome = "failed" | "answered" | "unknown" | "done";
 
 /** A JSON-RPC error as it stands on the wire. */
 export interface RpcError {
@@ -49,7 +52,17 @@ interface Details {
   readonly status?: number;
   /** Whether one of our own limits refused the call; then it says nothing about the upstream. Default false. */
   readonly local?: boolean;
+  /** How often the call was tried. Default 1. */
+  readonly attempts?: number;
   readonly cause?: unknown;
+}
+
+/** What may be said otherwise of a failure that is passed on. */
+interface Changes {
+  readonly message?: string;
+  readonly outcome?: Outcome;
+  readonly attempts?: number;
+  readonly retryAfterMs?: number;
 }
 
 /** The one error of a call's path. */
@@ -62,6 +75,7 @@ export class CallError extends Error {
   readonly rpc: RpcError | undefined;
   readonly status: number | undefined;
   readonly local: boolean;
+  readonly attempts: number;
 
   constructor(code: FailureCode, message: string, details: Details) {
     super(message, { cause: details.cause });
@@ -72,6 +86,23 @@ export class CallError extends Error {
     this.rpc = details.rpc;
     this.status = details.status;
     this.local = details.local ?? false;
+    this.attempts = details.attempts ?? 1;
+  }
+
+  /** The same failure with something said otherwise. */
+  with({ message = this.message, ...changes }: Changes): CallError {
+    const { code, outcome, upstream, retryAfterMs, rpc, status, local, attempts } = this;
+    return new CallError(code, message, {
+      outcome,
+      local,
+      attempts,
+      ...(upstream !== undefined && { upstream }),
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(rpc !== undefined && { rpc }),
+      ...(status !== undefined && { status }),
+      ...changes,
+      cause: this.cause ?? this,
+    });
   }
 }
 

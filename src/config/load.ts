@@ -4,6 +4,7 @@ import { checkFile } from "./check.ts";
 import { absolute, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
 import { parseJsonc } from "./jsonc.ts";
+import type { Group } from "../groups/group-options.ts";
 import { ConfigError } from "./problems.ts";
 import type { LogOptions, NameOptions } from "./schema.ts";
 import { serverNames } from "./sections.ts";
@@ -19,6 +20,10 @@ export interface Config {
   readonly names: NameOptions;
   /** Globs of our own tools. */
   readonly builtins: readonly string[];
+  /** Modules of the user's own, absolute. */
+  readonly middleware: readonly string[];
+  /** Provider groups by name. */
+  readonly groups: ReadonlyMap<string, Group>;
   /** Its file is absolute. */
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
@@ -79,7 +84,7 @@ export function parseConfig(text: string, context: Context): Config {
   const entries = new Map(
     Object.entries({ ...content.mcp?.servers, ...content.servers, ...content.mcpServers }),
   );
-  const { names, builtins, log } = content;
+  const { names, builtins, log, middleware, groups } = content;
   return {
     file,
     servers: serverNames(json).flatMap((name) => {
@@ -88,6 +93,8 @@ export function parseConfig(text: string, context: Context): Config {
     }),
     names,
     builtins,
+    middleware: middleware.map((path) => absolute(path, around.variables)),
+    groups: new Map(Object.entries(groups)),
     log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
     warnings,
   };

@@ -3,6 +3,9 @@
  */
 import { z } from "zod";
 import type { Effect } from "../call.ts";
+import { expression, withExpressions } from "../expressions/schema.ts";
+import { group } from "../groups/group-options.ts";
+import { policyOptions, type PolicyName } from "../policies/all-options.ts";
 import { timeoutOptions } from "../policies/timeout-options.ts";
 
 type Level<Shape> = {
@@ -29,15 +32,23 @@ const policy = <Shape extends Record<string, z.ZodDefault<z.ZodType>>>(
 
 const names = (what: string) => z.array(z.string()).describe(what);
 
-export const policies = z
-  .object({
-    timeout: policy(timeoutOptions).describe("How long a call may take; false: no limit."),
-  })
-  .meta({
-    id: "policies",
-    description:
-      "What makes calls dependable. A server's policies win over the file's and a tool's over the server's, key by key; false switches one off.",
-  });
+type PolicyShape = {
+  [Name in PolicyName]: ReturnType<typeof policy<(typeof policyOptions)[Name]["options"]["shape"]>>;
+};
+
+const policyShape = Object.fromEntries(
+  Object.entries(policyOptions).map(([name, { options, about }]) => [
+    name,
+    policy<Record<string, z.ZodDefault<z.ZodType>>>(options).describe(about),
+  ]),
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- fromEntries forgets the keys
+) as PolicyShape;
+
+export const policies = z.object(policyShape).meta({
+  id: "policies",
+  description:
+    "What makes calls dependable. A server's policies win over the file's and a tool's over the server's, key by key; false switches one off.",
+});
 
 const effects = ["read", "idempotent", "write"] as const satisfies readonly Effect[];
 
@@ -65,6 +76,38 @@ export const toolOverride = z
       .exactOptional()
       .describe("MCP annotations that replace the tool's own, key by key."),
     policies: policies.exactOptional(),
+    costUsd: z
+      .number()
+      .min(0)
+      .max(1_000_000)
+      .exactOptional()
+      .describe("US dollars that one call costs. Default: 0."),
+    invalidates: names(
+      'Exposed names of tools whose kept answers a call of this one outdates; "*" stands for any text. Those of its own server are outdated by every write.',
+    ).exactOptional(),
+    supersede: withExpressions(z.string().min(1), "arguments")
+      .exactOptional()
+      .describe(
+        'A newer call with the same key replaces an older one of the session: a text with expressions over the arguments, such as "${{ arguments.id }}".',
+      ),
+    verify: z
+      .object({
+        tool: z.string().min(1).describe("Exposed name of a tool that only reads."),
+        arguments: withExpressions(z.record(z.string(), z.unknown()), "arguments")
+          .default({})
+          .describe('Its arguments; texts may hold expressions, such as "${{ arguments.id }}".'),
+        happened: expression("arguments", "result").describe(
+          'Whether the call happened: an expression over arguments and result, such as "${{ result.state == arguments.state }}".',
+        ),
+        delayMs: z
+          .int()
+          .min(0)
+          .max(600_000)
+          .default(0)
+          .describe("Milliseconds to wait before it is asked."),
+      })
+      .exactOptional()
+      .describe("How to find out whether a call happened whose answer was lost."),
   })
   .describe("Changes to one tool.");
 
@@ -221,6 +264,21 @@ export const configFile = z
       .exactOptional()
       .describe("Servers and inputs as they stand in VS Code's settings."),
     policies: policies.exactOptional(),
+    middleware: z
+      .array(z.string().min(1))
+      .default([])
+      .describe(
+        "Modules of your own whose default export is a middleware; outermost first, around all policies. Relative paths as in cwd.",
+      ),
+    groups: z
+      .record(
+        z
+          .string()
+          .regex(/^[A-Za-z0-9_-]{1,40}$/, "1 to 40 of the characters A-Z, a-z, 0-9, _ and -"),
+        group,
+      )
+      .default({})
+      .describe("Tools that do the same, offered as one tool each, by the name of that tool."),
     names: nameOptions.prefault({}),
     builtins: names('Which of Holdfast\'s own tools are listed; "*" stands for any text.').default([
       "*",
@@ -232,5 +290,6 @@ export const configFile = z
 export type ConfigFile = z.output<typeof configFile>;
 export type ServerEntry = z.output<typeof serverEntry>;
 export type Policies = z.output<typeof policies>;
+export type Verify = NonNullable<z.output<typeof toolOverride>["verify"]>;
 export type NameOptions = z.output<typeof nameOptions>;
 export type LogOptions = z.output<typeof logOptions>;

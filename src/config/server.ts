@@ -1,22 +1,28 @@
 import type { Effect, JsonObject } from "../call.ts";
-import { completeTimeout } from "../policies/timeout-options.ts";
-import type { TimeoutOptions } from "../policies/timeout-options.ts";
+import type { PolicyOptions } from "../policies/all-options.ts";
 import type { Variables } from "./expand.ts";
-import { mergeLevels } from "./levels.ts";
-import type { Level } from "./levels.ts";
+import { resolveBudgets, resolvePolicies } from "./policies.ts";
+import type { BudgetAccount, PolicyLevel } from "./policies.ts";
 import { defaultStartTimeoutMs, toolRules } from "./schema.ts";
-import type { Policies, ServerEntry } from "./schema.ts";
+import type { Policies, ServerEntry, Verify } from "./schema.ts";
 import { resolveTransport, writtenTransport } from "./transport.ts";
 import type { Transport } from "./transport.ts";
 
 /** Changes to one tool. */
-interface ToolOverride {
+export interface ToolOverride {
   readonly effect?: Effect;
   readonly title?: string;
   readonly description?: string;
   /** Replace the tool's own, key by key. */
   readonly annotations?: JsonObject;
-  readonly timeout: TimeoutOptions | false;
+  readonly costUsd?: number;
+  /** Globs of exposed names. */
+  readonly invalidates?: readonly string[];
+  /** With expressions. */
+  readonly supersede?: string;
+  readonly verify?: Verify;
+  readonly policies: PolicyOptions;
+  readonly budgets: readonly BudgetAccount[];
 }
 
 /** A server as it is to be run: nothing is left to merge or to expand. */
@@ -37,9 +43,8 @@ export interface ServerConfig {
   /** By the server's own names of the tools. */
   readonly overrides: ReadonlyMap<string, ToolOverride>;
   /** Of tools without an override, and of calls that concern no tool. */
-  readonly timeout: TimeoutOptions | false;
-  /** Of calls of a tool, by the server's own name of it. */
-  readonly timeoutOf: (tool: string) => TimeoutOptions | false;
+  readonly policies: PolicyOptions;
+  readonly budgets: readonly BudgetAccount[];
   readonly disabled: boolean;
   /** Why the server cannot be run, without any secret. */
   readonly problem?: string;
@@ -66,16 +71,26 @@ export function resolveServer(
     : resolveTransport(entry, around.variables, around.readFile);
   const { tools = {} } = entry;
   const rules = toolRules.parse(Array.isArray(tools) ? { allow: tools } : tools);
-  const levels = [
-    around.policies?.timeout,
-    entry.requestTimeout === undefined ? undefined : { attemptMs: entry.requestTimeout },
-    entry.policies?.timeout,
+  const levels: PolicyLevel[] = [
+    around.policies,
+    entry.requestTimeout === undefined
+      ? undefined
+      : { timeout: { attemptMs: entry.requestTimeout } },
+    entry.policies,
   ];
-  const timeout = resolveTimeout(levels);
+  const policies = resolvePolicies(levels);
+  const accounts = [
+    { account: "all", policies: around.policies },
+    { account: `server ${name}`, policies: entry.policies },
+  ];
   const overrides = new Map(
-    Object.entries(rules.overrides).map(([tool, { policies, ...changes }]) => [
+    Object.entries(rules.overrides).map(([tool, { policies: own, ...changes }]) => [
       tool,
-      { ...changes, timeout: resolveTimeout([...levels, policies?.timeout]) },
+      {
+        ...changes,
+        policies: resolvePolicies([...levels, own], policies),
+        budgets: resolveBudgets([...accounts, { account: `tool ${name} ${tool}`, policies: own }]),
+      },
     ]),
   );
   return {
@@ -88,15 +103,13 @@ export function resolveServer(
     allow: rules.allow,
     deny: [...rules.deny, ...entry.disabledTools],
     overrides,
-    timeout,
-    timeoutOf: (tool) => overrides.get(tool)?.timeout ?? timeout,
+    policies,
+    budgets: resolveBudgets(accounts),
     disabled,
     ...(problems.length > 0 && { problem: problems.join("; ") }),
   };
 }
 
-/** The timeout of several levels, the outermost first. */
-function resolveTimeout(levels: readonly Level<TimeoutOptions>[]): TimeoutOptions | false {
-  const written = mergeLevels(levels);
-  return written && completeTimeout(written);
-}
+/** The policies of calls of a tool, by the server's own name of it; without a name those of all else. */
+export const policiesOf = (server: ServerConfig, tool?: string): PolicyOptions =>
+  (tool === undefined ? undefined : server.overrides.get(tool)?.policies) ?? server.policies;

@@ -17,6 +17,7 @@ export function shapeFindings(
     const meant = issue.errors.find((issues) => issues.every((inner) => inner.path.length > 0));
     if (meant !== undefined) return meant.flatMap((inner) => shapeFindings(inner, root, path));
   }
+  if (issue.code === "custom") return [{ path, message: issue.message }];
   const schema = path.reduce<z.core.$ZodType | undefined>(
     (outer, key) => outer && schemaUnder(outer, key),
     configFile,

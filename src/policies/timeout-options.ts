@@ -1,7 +1,6 @@
 import { z } from "zod";
 
-/** The longest time that may be asked for, in milliseconds: a day. */
-const longestMs = 86_400_000;
+import { longestMs } from "./limits-options.ts";
 
 /** The options of the timeout policy. */
 export const timeoutOptions = z.strictObject({

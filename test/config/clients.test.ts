@@ -234,7 +234,7 @@ describe("files of clients are accepted as they are", () => {
         disabled: false,
         deny: ["drop_*", "delete_all"],
         startTimeoutMs: 5000,
-        timeout: { attemptMs: 120_000 },
+        policies: { timeout: { attemptMs: 120_000 } },
       },
     ]);
     expect(warnings).toEqual([]);

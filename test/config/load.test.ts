@@ -165,6 +165,8 @@ test("names, builtins and log have defaults and can be set", async () => {
   expect(await load()).toEqual({
     file,
     servers: [],
+    middleware: [],
+    groups: new Map(),
     names: { separator: "__", maxLength: 49 },
     builtins: ["*"],
     log: { level: "warn", format: "pretty" },

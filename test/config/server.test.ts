@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config/load.ts";
+import { resolvePolicies } from "../../src/config/policies.ts";
 
 interface Given {
   readonly env?: NodeJS.ProcessEnv;
@@ -24,13 +25,7 @@ function serverOf(entry: object, { env = {}, files = {} }: Given = {}) {
 }
 
 test("what is not written has its default", () => {
-  const { timeoutOf, ...server } = serverOf({ command: "x" });
-  const timeout = {
-    attemptMs: 30_000,
-    totalMs: 60_000,
-    resetOnProgress: true,
-    maxTotalMs: 600_000,
-  };
+  const server = serverOf({ command: "x" });
   expect(server).toEqual({
     name: "one",
     prefix: "one",
@@ -41,10 +36,10 @@ test("what is not written has its default", () => {
     allow: ["*"],
     deny: [],
     overrides: new Map(),
-    timeout,
+    policies: resolvePolicies([]),
+    budgets: [],
     disabled: false,
   });
-  expect(timeoutOf("any")).toEqual(timeout);
 });
 
 test("what is written is kept", () => {
@@ -81,7 +76,8 @@ test("what is written is kept", () => {
     title: "C",
     description: "Does C.",
     annotations: { readOnlyHint: true, "x-own": 1 },
-    timeout: server.timeout,
+    policies: server.policies,
+    budgets: [],
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { parseConfig } from "../../src/config/load.ts";
+import { policiesOf } from "../../src/config/server.ts";
 import { completeTimeout } from "../../src/policies/timeout-options.ts";
 
 type Timeout = Partial<Parameters<typeof completeTimeout>[0]> | false;
@@ -23,7 +24,12 @@ function resolved({ file, server, tool, requestTimeout }: Levels) {
   };
   const text = JSON.stringify({ ...policies(file), mcpServers: { one: entry } });
   const [one] = parseConfig(text, { file: "/w/servers.json", env: {}, home: "/h" }).servers;
-  return { tool: one?.timeoutOf("t"), rest: one?.timeoutOf("other"), server: one?.timeout };
+  if (one === undefined) throw new Error("unreachable");
+  return {
+    tool: policiesOf(one, "t").timeout,
+    rest: policiesOf(one, "other").timeout,
+    server: one.policies.timeout,
+  };
 }
 
 const defaults = { attemptMs: 30_000, totalMs: 60_000, resetOnProgress: true, maxTotalMs: 600_000 };
