@@ -1,0 +1,137 @@
+/*
+ * What a failure is, for retry, circuit breaker and rate limit alike. The one place that knows.
+ */
+import type { Result } from "./call.ts";
+import type { CallError } from "./errors.ts";
+import { isObject } from "./wire.ts";
+
+/**
+ * - `none` no failure of the upstream: success, a tool's own no, a cancel, a local refusal, a bad argument
+ * - `throttled` the upstream asks for less: it is well, and did nothing
+ * - `transient` trying again may help
+ * - `permanent` trying again does not help, but the upstream failed
+ */
+export type FailureClass = "none" | "throttled" | "transient" | "permanent";
+
+/**
+ * How far the call came.
+ *
+ * - `unsent` nothing was done: nothing was sent, or the transport refused before doing anything
+ * - `answered` the upstream answered with an error of its own
+ * - `lost` it was sent, and nobody knows
+ */
+type Reach = "unsent" | "answered" | "lost";
+
+/** A failure as the policies see it. */
+export interface Verdict {
+  readonly failure: FailureClass;
+  readonly reach: Reach;
+  /** Whether it may have had an effect. */
+  readonly mayHaveHappened: boolean;
+  /** Milliseconds that the upstream asks to wait. */
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** Texts of upstreams that ask for less. */
+const throttledText =
+  /\brate.?limit|\btoo many requests\b|\b429\b|\bquota (?:was )?exceeded\b|\bslow down\b/i;
+/** Texts of failures that pass. */
+const transientText =
+  /\btemporar(?:y|ily)\b|\btry again\b|\bunavailable\b|\boverloaded\b|\btimed? ?out\b|\btimeout\b|\bECONN(?:REFUSED|RESET|ABORTED)\b|\bETIMEDOUT\b|\bEAI_AGAIN\b|\bEPIPE\b|\bsocket hang up\b|\bconnection (?:was )?(?:refused|reset|closed|lost)\b|\bnetwork error\b|\b50[234]\b|\bbad gateway\b|\bgateway time-?out\b/i;
+/** Texts that say that the call came through to where it may have been done. */
+const doubtfulText =
+  /\btimed? ?out\b|\btimeout\b|\bETIMEDOUT\b|\bECONNRESET\b|\bsocket hang up\b|\bconnection (?:was )?(?:reset|closed|lost)\b|\b50[24]\b|\bbad gateway\b/i;
+/** Texts that no repetition changes, whatever else they say. */
+const permanentText =
+  /\binvalid\b|\bvalidation\b|\bunauthori[sz]ed\b|\bforbidden\b|\bpermission denied\b|\bnot found\b|\bno such\b|\binsufficient funds\b|\bbudget\b|\b40[0134]\b/i;
+
+/** Characters of a text that are looked at. */
+const longestSearched = 2000;
+const internalError = -32603;
+
+const well = (reach: Reach, mayHaveHappened = false): Verdict => ({
+  failure: "none",
+  reach,
+  mayHaveHappened,
+});
+
+/** What a rejected call is. `patterns` are a user's own, added to what is transient. */
+export function classifyError(error: CallError, patterns: readonly RegExp[] = []): Verdict {
+  const { code, outcome, retryAfterMs } = error;
+  const mayHaveHappened = outcome === "unknown";
+  const reach = mayHaveHappened ? "lost" : "unsent";
+  if (error.local) return well(reach, mayHaveHappened);
+  switch (code) {
+    case "rate_limited":
+      return { failure: "throttled", reach: "unsent", mayHaveHappened: false, retryAfterMs };
+    case "timeout":
+    case "connection_lost":
+    case "bad_answer":
+    case "unavailable":
+      return { failure: "transient", reach, mayHaveHappened, retryAfterMs };
+    case "upstream_error":
+      return classifyUpstreamError(error, patterns);
+    default:
+      return well(reach, mayHaveHappened);
+  }
+}
+
+/** An upstream's own error: a JSON-RPC error, or an HTTP status. */
+function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): Verdict {
+  const { status = 0, rpc, outcome, retryAfterMs } = error;
+  if (rpc === undefined) {
+    const mayHaveHappened = outcome === "unknown";
+    // A 5xx without a meaning of its own may pass; other statuses do not.
+    return status >= 500
+      ? { failure: "transient", reach: "lost", mayHaveHappened, retryAfterMs }
+      : well(mayHaveHappened ? "lost" : "answered", mayHaveHappened);
+  }
+  const verdict = classifyText(rpc.message, patterns);
+  if (rpc.code !== internalError || verdict.failure === "throttled") return verdict;
+  // The server itself failed, at whatever it was at.
+  const failure = verdict.failure === "none" ? "permanent" : verdict.failure;
+  return { ...verdict, failure, mayHaveHappened: true };
+}
+
+/** What a result is: an ordinary `isError` is an answer and no failure, unless its text says otherwise. */
+export const classifyResult = (result: Result, patterns: readonly RegExp[] = []): Verdict =>
+  result["isError"] === true ? classifyText(textOf(result), patterns) : well("answered", true);
+
+function classifyText(text: string, patterns: readonly RegExp[]): Verdict {
+  const searched = text.slice(0, longestSearched);
+  const retryAfterMs = retryAfterIn(searched);
+  const reach = "answered";
+  if (throttledText.test(searched))
+    return { failure: "throttled", reach, mayHaveHappened: false, retryAfterMs };
+  const isOwn = patterns.some((pattern) => pattern.test(searched));
+  if (!isOwn && (permanentText.test(searched) || !transientText.test(searched))) return well(reach);
+  const mayHaveHappened = doubtfulText.test(searched);
+  return { failure: "transient", reach, mayHaveHappened, retryAfterMs };
+}
+
+/** The text of a result, as far as it is text. */
+export const textOf = ({ content }: Result): string =>
+  Array.isArray(content)
+    ? content
+        .map((block: unknown) =>
+          isObject(block) && typeof block["text"] === "string" ? block["text"] : "",
+        )
+        .join("\n")
+    : "";
+
+const longestWait = 3_600_000;
+const phrase =
+  /(?:retry[- ]?after|try again in|retry in|wait(?: for)?)[:\s"]*(\d+(?:\.\d+)?)\s*(milliseconds?|ms|minutes?|mins?|m|hours?|h|seconds?|secs?|s)?\b/i;
+
+/** How long a text asks to wait, in milliseconds; at most an hour. A number without a unit is seconds. */
+export function retryAfterIn(text: string): number | undefined {
+  const [, amount, unit = "s"] = phrase.exec(text) ?? [];
+  if (amount === undefined) return undefined;
+  return Math.min(Number(amount) * unitMs(unit.toLowerCase()), longestWait);
+}
+
+function unitMs(unit: string): number {
+  if (unit === "ms" || unit.startsWith("milli")) return 1;
+  if (unit.startsWith("m")) return 60_000;
+  return unit.startsWith("h") ? 3_600_000 : 1000;
+}

@@ -1,0 +1,18 @@
+import type { Call } from "./call.ts";
+import type { CallError } from "./errors.ts";
+import { after } from "./time.ts";
+
+/** Resolves `ms` milliseconds from now; rejects at once when the call is cancelled. */
+export function pause(call: Call, ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const leave = (reason: CallError): void => {
+      timer.clear();
+      reject(reason);
+    };
+    const timer = after(ms, () => {
+      call.signal.unsubscribe(leave);
+      resolve();
+    });
+    call.signal.subscribe(leave);
+  });
+}
