@@ -1,0 +1,153 @@
+import type { Call, Middleware, Result } from "../call.ts";
+import { classifyError, classifyResult, type Verdict } from "../classify.ts";
+import { asCallError, CallError } from "../errors.ts";
+import type { Report } from "../events.ts";
+import { after, now, type Timer } from "../time.ts";
+import { TokenBucket } from "../token-bucket.ts";
+import type { OptionsOf } from "./options.ts";
+import type { RateLimitOptions } from "./rate-limit-options.ts";
+
+export interface RateLimitPolicy {
+  readonly upstream: string;
+  /** Of the upstream as a whole. */
+  readonly options: RateLimitOptions | false;
+  /** Of a call's tool, which counts beside the upstream's; the upstream's own where the tool has none. */
+  readonly optionsOf: OptionsOf<RateLimitOptions>;
+  readonly report: Report;
+}
+
+/** The rate limit of one upstream, and what to tell of it. */
+export interface RateLimit {
+  readonly middleware: Middleware;
+  /** How many calls wait for their turn. */
+  readonly waiting: () => number;
+}
+
+/**
+ * Lets calls through as often as their upstream, and their tool where it has a limit of its own, may be
+ * called. Calls wait in the order in which they came, within bounds; one that could not be served in its
+ * time is refused at once with the time to come back. An upstream that asks for less is left alone for as
+ * long as it asks.
+ */
+export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPolicy): RateLimit {
+  const lines = new Map<RateLimitOptions, Line>();
+  const lineOf = (of: RateLimitOptions): Line => {
+    let line = lines.get(of);
+    if (line === undefined) lines.set(of, (line = new Line(upstream, of)));
+    return line;
+  };
+  const shared = options === false ? undefined : lineOf(options);
+  const enter = (call: Call, line: Line): Promise<void> | undefined => {
+    const wait = line.enter(call);
+    if (wait === undefined) return undefined;
+    const begun = now();
+    return wait.then(() =>
+      report({ type: "call.waited", call, queue: "rateLimit", ms: now() - begun }),
+    );
+  };
+  const middleware: Middleware = (next) => (call) => {
+    const own = optionsOf(call);
+    if (own === false) return next(call);
+    const line = lineOf(own);
+    const outer = line === shared ? undefined : shared;
+    const send = (): Promise<Result> =>
+      next(call).then(
+        (result) => {
+          if (result["isError"] === true) line.learn(classifyResult(result));
+          return result;
+        },
+        (thrown: unknown) => {
+          const error = asCallError(thrown, upstream);
+          line.learn(classifyError(error));
+          throw error;
+        },
+      );
+    const first = enter(call, line);
+    const turn = outer === undefined ? first : inTurn(first, () => enter(call, outer));
+    return turn === undefined ? send() : turn.then(send);
+  };
+  return {
+    middleware,
+    waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiting, 0),
+  };
+}
+
+/** One wait after the other; undefined where there is nothing to wait for. */
+const inTurn = (
+  first: Promise<void> | undefined,
+  second: () => Promise<void> | undefined,
+): Promise<void> | undefined => (first === undefined ? second() : first.then(second));
+
+/** The bucket of one limit, and who waits for it. */
+class Line {
+  readonly #upstream: string;
+  readonly #options: RateLimitOptions;
+  readonly #bucket: TokenBucket;
+  readonly #waiters = new Set<() => void>();
+  #timer: Timer | undefined;
+
+  constructor(upstream: string, options: RateLimitOptions) {
+    const { requestsPerSecond, burst, quotaPerMinute, headroom } = options;
+    const perSecond = requestsPerSecond || (quotaPerMinute / 60) * headroom;
+    this.#upstream = upstream;
+    this.#options = options;
+    this.#bucket = new TokenBucket(perSecond, burst || Math.max(1, Math.floor(perSecond)), now());
+  }
+
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /** Undefined when the call can go now, else a promise of its turn. */
+  enter(call: Call): Promise<void> | undefined {
+    if (this.#waiters.size === 0 && this.#bucket.take(now())) return undefined;
+    const { maxQueue, maxWaitMs } = this.#options;
+    const wait = this.#bucket.wait(this.#waiters.size + 1, now());
+    if (this.#waiters.size >= maxQueue) return this.#refuse(`${maxQueue} calls wait already`, wait);
+    const most = Math.min(maxWaitMs, call.deadline.at - now());
+    if (wait > most)
+      return this.#refuse(`its turn would come in ${Math.ceil(wait)} ms, which is too late`, wait);
+    return new Promise((resolve, reject) => {
+      const leave = (reason: CallError): void => {
+        this.#waiters.delete(admit);
+        reject(reason);
+      };
+      const admit = (): void => {
+        call.signal.unsubscribe(leave);
+        resolve();
+      };
+      this.#waiters.add(admit);
+      call.signal.subscribe(leave);
+      this.#wake();
+    });
+  }
+
+  /** An upstream that asks for less gets less. */
+  learn({ failure, retryAfterMs = 0 }: Verdict): void {
+    if (failure === "throttled") this.#bucket.hold(retryAfterMs, now());
+  }
+
+  /** Lets through who can go, and comes back when the next one can. */
+  readonly #wake = (): void => {
+    this.#timer?.clear();
+    this.#timer = undefined;
+    for (const admit of this.#waiters) {
+      if (!this.#bucket.take(now())) break;
+      this.#waiters.delete(admit);
+      admit();
+    }
+    if (this.#waiters.size > 0)
+      this.#timer = after(Math.ceil(this.#bucket.wait(1, now())), this.#wake);
+  };
+
+  #refuse(why: string, retryAfterMs: number): Promise<never> {
+    return Promise.reject(
+      new CallError("rate_limited", `${this.#upstream} may not be called that often: ${why}`, {
+        outcome: "failed",
+        local: true,
+        upstream: this.#upstream,
+        retryAfterMs: Math.ceil(retryAfterMs),
+      }),
+    );
+  }
+}
