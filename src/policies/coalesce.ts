@@ -1,0 +1,62 @@
+import type { Call, Middleware } from "../call.ts";
+import { callKey } from "../canonical.ts";
+import { effectOf } from "../effect.ts";
+import { CallError, messageOf } from "../errors.ts";
+import type { Report } from "../events.ts";
+import { Flights } from "../flights.ts";
+import type { CoalesceOptions } from "./coalesce-options.ts";
+import type { OptionsOf } from "./options.ts";
+
+/** What coalescing needs to know of its upstream. */
+export interface CoalesceSetup {
+  readonly optionsOf: OptionsOf<CoalesceOptions>;
+  /** Which calls of a tool are the same; undefined: those with the same parameters. May throw. */
+  readonly keyOf?: (call: Call) => string | undefined;
+  /** Calls of different epochs are never the same. */
+  readonly epoch: () => number;
+  readonly report: Report;
+}
+
+/**
+ * Lets equal calls that only read share one upstream call while it is under way, or refuses the later one.
+ * Rejects with `overloaded` where it refuses, with `denied` where a call's key cannot be told.
+ */
+export const coalesce =
+  ({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware =>
+  (next) => {
+    const flights = new Flights();
+    return (call) => {
+      const options = optionsOf(call);
+      if (options === false || !options.enabled || effectOf(call) !== "read") return next(call);
+      let key: string;
+      try {
+        key = `${epoch()}\n${givenKey(call, keyOf) ?? callKey(call)}`;
+      } catch (error) {
+        return Promise.reject(withoutKey(call, error));
+      }
+      if (options.onDuplicate === "reject" && flights.has(key))
+        return Promise.reject(refused(call));
+      if (flights.has(key, call.onProgress !== undefined)) report({ type: "call.coalesced", call });
+      return flights.share(key, call, next);
+    };
+  };
+
+function givenKey(call: Call, keyOf: CoalesceSetup["keyOf"]): string | undefined {
+  const given = keyOf?.(call);
+  if (given === undefined) return undefined;
+  return JSON.stringify([call.upstream, call.method, call.tool?.remoteName, given]);
+}
+
+const refused = ({ upstream, tool, method }: Call): CallError =>
+  new CallError(
+    "overloaded",
+    `the same call of ${tool?.name ?? method} is under way, and a second one is not let in`,
+    { outcome: "failed", upstream, local: true },
+  );
+
+const withoutKey = ({ upstream, tool, method }: Call, cause: unknown): CallError =>
+  new CallError(
+    "denied",
+    `the coalescing key of ${tool?.name ?? method} cannot be told: ${messageOf(cause)}`,
+    { outcome: "failed", upstream, local: true, cause },
+  );
