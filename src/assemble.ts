@@ -1,43 +1,50 @@
 import { isDeepStrictEqual } from "node:util";
-import type { JsonObject } from "./call.ts";
-import { acceptTools } from "./catalog/accept.ts";
+import { startServer, serverEntry, warm, type Services, type Started } from "./assemble-server.ts";
+import { ownEntry } from "./assemble-own.ts";
+import { BudgetLedger } from "./budget-ledger.ts";
+import type { JsonObject, Middleware } from "./call.ts";
+import { Cancel } from "./cancel.ts";
 import type { Config } from "./config/load.ts";
 import type { ServerConfig } from "./config/server.ts";
-import type { Report } from "./events.ts";
-import { Gateway, type Entry } from "./gateway.ts";
-import { OwnTools, ownName } from "./own/own-tools.ts";
-import { statusTool } from "./own/status-tool.ts";
+import { broadcast, type GatewayEvent, type Report } from "./events.ts";
+import { Gateway } from "./gateway.ts";
+import { Metrics } from "./observe/metrics.ts";
+import { ownName } from "./own/own-tools.ts";
 import { PeerSlot } from "./peer.ts";
-import { observe } from "./policies/observe.ts";
-import { stack } from "./policies/stack.ts";
+import { KeptResults } from "./results/kept-results.ts";
+import type { Invalidation } from "./stores/store.ts";
 import { now, sleep } from "./time.ts";
-import { connector } from "./upstream/connector.ts";
 import { firstTries } from "./upstream/first-tries.ts";
-import { ManifestFile } from "./upstream/manifest.ts";
 import type { ServerRecords } from "./upstream/process.ts";
-import { RemoteUpstream, type RemoteStatus } from "./upstream/remote.ts";
+import type { RemoteStatus } from "./upstream/remote.ts";
 import { implementation } from "./version.ts";
 
 /** Milliseconds that calls under way get when config takes their server away. */
 const drain = 30_000;
 const drainTick = 50;
+/** Milliseconds for which a server that answered a ping is taken for healthy, and for the ping itself. */
+const healthyFor = 300_000;
+const pingTimeout = 1000;
 
 /** What a Holdfast is given from outside. */
 export interface Surroundings {
   readonly environment: NodeJS.ProcessEnv;
-  /** Where it keeps what it must know at its next start. */
-  readonly folders: { readonly manifests: string };
+  /** Where it keeps what it must know at its next start, and large results. */
+  readonly folders: {
+    readonly manifests: string;
+    readonly budgets: string;
+    readonly results: string;
+  };
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
   readonly report: Report;
 }
 
 /** A server that runs, as config had it when it was started. */
-interface Running {
+interface Running extends Started {
   readonly server: ServerConfig;
-  readonly remote: RemoteUpstream;
-  readonly manifest: ManifestFile;
-  readonly entry: Entry;
+  readonly entry: ReturnType<typeof serverEntry>;
+  readonly middlewares: readonly Middleware[];
 }
 
 /** A whole Holdfast, without a client. */
@@ -45,21 +52,50 @@ export class Holdfast {
   readonly gateway: Gateway;
   /** The place of the client, as the servers see it. */
   readonly peer = new PeerSlot();
-  readonly #around: Surroundings;
+  readonly #report: Report;
+  readonly #metrics = new Metrics();
+  readonly #ledger: BudgetLedger;
+  readonly #results: KeptResults;
+  readonly #services: Omit<Services, "middlewares">;
   readonly #begun = now();
+  readonly #heardOf = new Map<string, number>();
   #running: readonly Running[] = [];
   #warnings: readonly string[] = [];
   #listed: () => Promise<void> = () => Promise.resolve();
 
   /** Builds all that `config` describes, and starts its servers side by side. */
-  constructor(config: Config, around: Surroundings) {
-    this.#around = around;
+  constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
+    const { folders, environment, records } = around;
+    this.#report = broadcast([this.#metrics.take, around.report, (event) => this.#take(event)]);
+    const tell = (problem: string): void => this.#report({ type: "gateway.problem", problem });
+    this.#ledger = new BudgetLedger(folders.budgets, tell);
+    this.#results = new KeptResults({ folder: folders.results });
     this.gateway = new Gateway(config.names);
-    this.apply(config);
+    this.#services = {
+      gateway: this.gateway,
+      peer: this.peer,
+      environment,
+      folders,
+      records,
+      report: this.#report,
+      ledger: this.#ledger,
+      keep: (text, caller, pageBytes) => this.#results.keep(text, caller, pageBytes),
+      spent: (call, usd) => this.#metrics.spent(call, usd),
+      invalidate: (what) => void this.#invalidate(what),
+    };
+    this.gateway.watch({
+      changed: () => {},
+      notified: (upstream, method, params) => {
+        const { uri } = params;
+        if (method === "notifications/resources/updated" && typeof uri === "string")
+          void this.#invalidate({ upstream, uri });
+      },
+    });
+    this.apply(config, middlewares);
   }
 
   /** Puts another config in place: what it has in common with the last goes on as it is. */
-  apply(config: Config): void {
+  apply(config: Config, middlewares: readonly Middleware[]): void {
     const servers = config.servers.filter(({ name }) => name !== ownName);
     this.#warnings = [
       ...config.warnings,
@@ -67,17 +103,31 @@ export class Holdfast {
         ? [`the server "${ownName}" is left out: the name is kept for Holdfast's own tools`]
         : []),
     ];
-    for (const problem of this.#warnings) this.#around.report({ type: "config.problem", problem });
+    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     const before = new Map(this.#running.map((running) => [running.server.name, running]));
-    this.#running = servers.map((server) => this.#run(server, before.get(server.name)));
+    this.#running = servers.map((server) =>
+      this.#run(server, middlewares, before.get(server.name)),
+    );
+    const own = ownEntry(config, {
+      gateway: this.gateway,
+      report: this.#report,
+      metrics: this.#metrics,
+      results: this.#results,
+      status: () => this.#statusAnswer(),
+      invalidate: (what) => this.#invalidate(what),
+      isHealthy: (upstream) => this.#isHealthy(upstream),
+    });
     this.gateway.use(
-      [this.#own(config.builtins), ...this.#running.map(({ entry }) => entry)],
+      [own, ...this.#running.map(({ entry }) => entry)],
       config.names,
+      [...config.groups.values()].map(({ providers }) => providers.map(({ tool }) => tool)),
     );
     for (const { remote } of this.#running) remote.start();
     this.#listed = firstTries(this.#running.map(({ remote }) => remote.known));
     const kept = new Set(this.#running.map(({ remote }) => remote));
     for (const { remote } of before.values()) if (!kept.has(remote)) void retire(remote);
+    const names = new Set(servers.map(({ name }) => name));
+    for (const name of before.keys()) if (!names.has(name)) this.#metrics.forget(name);
   }
 
   /** Resolves when the lists of every upstream are known, or when those that are left take too long. */
@@ -95,92 +145,94 @@ export class Holdfast {
 
   async close(): Promise<void> {
     await this.gateway.close();
-    await Promise.all(this.#running.map(({ manifest }) => manifest.flush()));
+    await Promise.all([
+      this.#ledger.close(),
+      ...this.#running.map(({ manifest }) => manifest.flush()),
+    ]);
   }
 
   /** The server as config has it now; what runs already, where only its names or policies changed. */
-  #run(server: ServerConfig, before: Running | undefined): Running {
-    if (before !== undefined && sameData(before.server, server)) return before;
+  #run(server: ServerConfig, middlewares: readonly Middleware[], before?: Running): Running {
+    const same =
+      before !== undefined &&
+      isDeepStrictEqual(before.server, server) &&
+      isDeepStrictEqual(before.middlewares, middlewares);
+    if (same) return before;
+    const services = { ...this.#services, middlewares };
     const kept = before !== undefined && sameProcess(before.server, server);
-    const { remote, manifest } = kept ? before : this.#start(server);
-    return { server, remote, manifest, entry: this.#entry(server, remote) };
+    const started = kept ? before : startServer(server, services);
+    const { remote, manifest, epoch } = started;
+    const entry = serverEntry(server, started, services);
+    return { server, remote, manifest, epoch, entry, middlewares };
   }
 
-  #start(server: ServerConfig): Pick<Running, "remote" | "manifest"> {
-    const { name, transport, startTimeoutMs, idleStopMs } = server;
-    const { report, environment, records, folders } = this.#around;
-    const tell = (problem: string): void =>
-      report({ type: "upstream.problem", upstream: name, problem });
-    const manifest = new ManifestFile(folders.manifests, transport, tell);
-    const disabled = server.disabled ? "it is disabled in config" : server.problem;
-    const remote = new RemoteUpstream({
-      name,
-      startTimeoutMs,
-      idleStopMs,
-      report,
-      disabled,
-      accept: acceptTools(name, report),
-      connect: connector(name, transport, {
-        environment,
-        records,
-        peer: this.peer,
-        problem: tell,
-        stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
+  /** Keeps what has to be done when something happens to a server. */
+  #take(event: GatewayEvent): void {
+    if (event.type !== "upstream.state" || event.to !== "ready") return;
+    const running = this.#running.find(({ remote }) => remote.name === event.upstream);
+    if (running === undefined) return;
+    // The lists are known a moment later.
+    queueMicrotask(() =>
+      warm(running.server, this.gateway, (tool, args) => {
+        const caller = { principal: "local", session: "warming", client: implementation.name };
+        this.gateway
+          .callTool(tool, { arguments: args }, { caller, signal: new Cancel() })
+          .catch(() => {});
       }),
-      manifest: disabled === undefined ? manifest.read() : undefined,
-      remember: (known) => manifest.write(known),
-    });
-    return { remote, manifest };
+    );
   }
 
-  #entry(server: ServerConfig, remote: RemoteUpstream): Entry {
-    return {
-      upstream: remote,
-      shelf: server,
-      stack: stack({
-        report: this.#around.report,
-        untilReady: (call) => remote.ready(call),
-        timeout: ({ tool, method }) => {
-          if (method === "tasks/result") return false; // it waits for the end of the task
-          return tool === undefined ? server.timeout : server.timeoutOf(tool.remoteName);
-        },
-      }),
-    };
+  async #invalidate(what: Invalidation): Promise<number> {
+    const counts = await Promise.all(
+      this.#running.map(async ({ entry }) => entry.parts.cache?.invalidate(what) ?? 0),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  #own(builtins: readonly string[]): Entry {
-    return {
-      upstream: new OwnTools([statusTool(() => this.#statusAnswer())]),
-      shelf: { prefix: ownName, trust: true, allow: builtins, deny: [], overrides: new Map() },
-      stack: [observe(this.#around.report)],
-    };
+  async #isHealthy(upstream: string): Promise<boolean> {
+    const remote = this.#running.find(({ server }) => server.name === upstream)?.remote;
+    if (remote?.status().state !== "ready") return false;
+    if (now() - (this.#heardOf.get(upstream) ?? -Infinity) < healthyFor) return true;
+    const answers = await remote.ping(pingTimeout);
+    if (answers) this.#heardOf.set(upstream, now());
+    return answers;
   }
 
   #statusAnswer(): JsonObject {
-    const status = [...this.status()];
+    const { memory, upstreams: figures } = this.#metrics.snapshot();
+    const ofName = new Map(figures.map(({ name, ...rest }) => [name, rest]));
+    const upstreams = this.#running.map(({ remote, entry }) => {
+      const { info, ...rest } = remote.status();
+      const { circuits, active, waiting } = entry.parts.status();
+      return {
+        name: remote.name,
+        ...rest,
+        ...(info !== undefined && { server: `${info.name} ${info.version}`.trim() }),
+        circuits,
+        active,
+        waiting,
+        ...(entry.parts.cache !== undefined && { cache: entry.parts.cache.stats() }),
+        ...(ofName.has(remote.name) && { figures: ofName.get(remote.name) }),
+      };
+    });
     return {
       version: implementation.version,
       uptimeMs: Math.round(now() - this.#begun),
-      upstreams: status.map(([name, { info, ...rest }]) => ({
-        name,
-        ...rest,
-        ...(info !== undefined && { server: `${info.name} ${info.version}`.trim() }),
-      })),
+      memory,
+      upstreams,
+      budgets: this.#ledger.spending(),
       problems: [
-        ...status.flatMap(([name, { state, problem }]) =>
+        ...upstreams.flatMap(({ name, state, problem }) =>
           state === "ready" || state === "idle"
             ? []
             : [`${name} is ${state}${problem === undefined ? "" : `: ${problem}`}`],
         ),
         ...this.#warnings,
       ],
+      alerts: this.#metrics.alerts(),
     };
   }
 }
-
-/** Whether nothing at all has changed. */
-const sameData = (a: ServerConfig, b: ServerConfig): boolean =>
-  isDeepStrictEqual({ ...a, timeoutOf: 0 }, { ...b, timeoutOf: 0 });
 
 /** Whether the one connection serves both. */
 const sameProcess = (a: ServerConfig, b: ServerConfig): boolean =>
@@ -190,7 +242,7 @@ const sameProcess = (a: ServerConfig, b: ServerConfig): boolean =>
   );
 
 /** Closes a server when its calls under way are done, or have had their time. */
-async function retire(remote: RemoteUpstream): Promise<void> {
+async function retire(remote: Started["remote"]): Promise<void> {
   const until = now() + drain;
   // oxlint-disable-next-line no-await-in-loop -- it waits
   while (remote.inFlight() > 0 && now() < until) await sleep(drainTick);

@@ -1,4 +1,4 @@
-import type { Call, Caller, Handle, JsonObject, Middleware } from "./call.ts";
+import type { Call, Caller, Deadline, Handle, JsonObject, Middleware } from "./call.ts";
 import { compose, type Progress, type Result, type Tool, type Upstream } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { buildCatalog, exposeTool, isShown, type Catalog, type Shelf } from "./catalog/catalog.ts";
@@ -25,6 +25,9 @@ export interface Request {
   readonly caller: Caller;
   readonly signal: Cancel;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Where the call is part of another, which has to end by then. */
+  readonly deadline?: Deadline | undefined;
+  readonly fresh?: boolean | undefined;
 }
 
 /** What the gateway tells those who serve its clients. */
@@ -35,6 +38,9 @@ export interface GatewayWatcher {
   notified(upstream: string, method: string, params: JsonObject): void;
 }
 
+/** Exposed names of tools that can stand for each other. */
+export type Group = readonly string[];
+
 interface Door extends Entry {
   readonly handle: Handle;
 }
@@ -42,6 +48,7 @@ interface Door extends Entry {
 /** The single way in: from names to the upstreams behind their stacks. */
 export class Gateway {
   #names: NameOptions;
+  #groups: readonly Group[] = [];
   readonly #watchers = new Set<GatewayWatcher>();
   #doors: ReadonlyMap<string, Door> = new Map();
   #catalog: Catalog | undefined;
@@ -54,8 +61,9 @@ export class Gateway {
    * Puts these in place of all entries. Their order is the order of the lists, and decides who gets a name
    * that several want. An entry that was there before stays as it is; those that are gone are not closed.
    */
-  use(entries: readonly Entry[], names: NameOptions): void {
+  use(entries: readonly Entry[], names: NameOptions, groups: readonly Group[] = []): void {
     this.#names = names;
+    this.#groups = groups;
     this.#doors = new Map(
       entries.map((entry) => {
         const { upstream, stack } = entry;
@@ -105,6 +113,19 @@ export class Gateway {
     return undefined;
   }
 
+  /** Listed tools that may do what this one does: others of its groups, and of its name at other servers. */
+  alternatives({ name, upstream, remoteName }: Tool): string[] {
+    const grouped = this.#groups.filter((group) => group.includes(name)).flat();
+    return [...this.catalog.tools.values()]
+      .filter(
+        (other) =>
+          other.name !== name &&
+          (grouped.includes(other.name) ||
+            (other.upstream !== upstream && other.remoteName === remoteName)),
+      )
+      .map((other) => other.name);
+  }
+
   /** Calls `watcher` from now on. Answers how to stop that. */
   watch(watcher: GatewayWatcher): () => void {
     this.#watchers.add(watcher);
@@ -112,21 +133,23 @@ export class Gateway {
   }
 
   /** Sends a request through the stack of its upstream. Rejects with a CallError. */
-  send({ upstream, method, tool, params, caller, signal, onProgress }: Request): Promise<Result> {
+  send(request: Request): Promise<Result> {
+    const { upstream, params } = request;
     const hasMeta = params["_meta"] !== undefined;
     const meta = hasMeta ? withoutToken(params["_meta"] as JsonObject) : undefined;
     // Every call has all its members, in one order: the engine then handles them all alike, and fast.
     const call: Call = {
       upstream,
-      method,
-      tool,
+      method: request.method,
+      tool: request.tool,
       params: hasMeta ? withoutMeta(params) : params,
       meta,
-      caller,
-      signal,
-      deadline: { at: Infinity, max: Infinity },
-      onProgress,
+      caller: request.caller,
+      signal: request.signal,
+      deadline: request.deadline ?? { at: Infinity, max: Infinity },
+      onProgress: request.onProgress,
       onAlive: undefined,
+      fresh: request.fresh,
       trace: newTrace(meta),
     };
     const door = this.#doors.get(upstream);
@@ -139,7 +162,7 @@ export class Gateway {
   callTool(
     tool: Tool,
     params: JsonObject,
-    from: Pick<Request, "caller" | "signal" | "onProgress">,
+    from: Pick<Request, "caller" | "signal" | "onProgress" | "deadline" | "fresh">,
   ): Promise<Result> {
     const { upstream, remoteName } = tool;
     return this.send({

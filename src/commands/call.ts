@@ -1,9 +1,9 @@
-import type { JsonObject, Result } from "../call.ts";
+import type { JsonObject, Result, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { asCallError } from "../errors.ts";
 import { failureResult } from "../front/failure.ts";
 import { isObject } from "../wire.ts";
-import { messageOf } from "../errors.ts";
+import { asCallError, messageOf, type CallError } from "../errors.ts";
+import { now } from "../time.ts";
 import { openAlone } from "./open.ts";
 import { UsageError, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
@@ -19,6 +19,7 @@ export async function call(
   const { holdfast, close } = await openAlone(file);
   try {
     const tool = await findTool(holdfast, name);
+    const begun = now();
     const result = await holdfast.gateway
       .callTool(
         tool,
@@ -28,7 +29,7 @@ export async function call(
           signal: new Cancel(),
         },
       )
-      .catch((error: unknown) => answerOf(asCallError(error)));
+      .catch((error: unknown) => answerOf(asCallError(error), tool, now() - begun));
     output.line(output.json ? JSON.stringify(result) : textOf(result));
     return result["isError"] === true ? 1 : 0;
   } finally {
@@ -47,9 +48,9 @@ function argumentsOf(json: string | undefined): JsonObject {
   throw new UsageError(`expected the arguments as a JSON object, such as '{"a":1}', got ${json}`);
 }
 
-const answerOf = (error: ReturnType<typeof asCallError>): Result =>
+const answerOf = (error: CallError, { effect }: Tool, elapsedMs: number): Result =>
   error.rpc === undefined
-    ? failureResult(error)
+    ? failureResult(error, { effect, elapsedMs, alternatives: [] })
     : {
         content: [{ type: "text", text: `error ${error.rpc.code}: ${error.rpc.message}` }],
         isError: true,

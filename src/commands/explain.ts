@@ -1,4 +1,5 @@
 import type { Config } from "../config/load.ts";
+import { policiesOf } from "../config/server.ts";
 import { openAlone } from "./open.ts";
 import { table, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
@@ -47,5 +48,5 @@ const meanings = {
 
 function timeoutOf(config: Config, upstream: string, remoteName: string) {
   const server = config.servers.find(({ name }) => name === upstream);
-  return server === undefined ? (false as const) : server.timeoutOf(remoteName);
+  return server === undefined ? (false as const) : policiesOf(server, remoteName).timeout;
 }

@@ -8,6 +8,7 @@ import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
 import { stateFolder } from "../state-folder.ts";
 import { PidRecords, reap } from "../upstream/pid-records.ts";
+import { loadMiddlewares } from "../user-middleware.ts";
 
 /** A Holdfast with its config and its log. */
 export interface Opened {
@@ -16,7 +17,7 @@ export interface Opened {
   readonly config: Config;
   readonly report: Report;
   /** Puts another config in place. Its `log` counts from the next start on. */
-  readonly apply: (config: Config) => void;
+  readonly apply: (config: Config) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -39,9 +40,13 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
   const state = stateFolder(process.env, homedir());
   const pids = join(state, "pids");
   const records = new PidRecords(pids, tell);
-  const holdfast = new Holdfast(config, {
+  const holdfast = new Holdfast(config, await loadMiddlewares(config.middleware), {
     environment: process.env,
-    folders: { manifests: join(state, "manifests") },
+    folders: {
+      manifests: join(state, "manifests"),
+      budgets: join(state, "budgets"),
+      results: join(state, "results"),
+    },
     records,
     report,
   });
@@ -52,9 +57,10 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
     holdfast,
     config,
     report,
-    apply: (next) => {
+    apply: async (next) => {
+      const middlewares = await loadMiddlewares(next.middleware);
       redact = redactorOf(next);
-      holdfast.apply(next);
+      holdfast.apply(next, middlewares);
     },
     close: async () => {
       await holdfast.close();

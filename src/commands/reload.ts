@@ -9,8 +9,8 @@ const interval = 500;
 /** Puts config in place whenever its file changes; a broken one is told and changes nothing. Answers how to stop. */
 export function reloadOnChange({ config, report, apply }: Opened): () => void {
   const { file } = config;
-  const take = (next: Config): void => {
-    apply(next);
+  const take = async (next: Config): Promise<void> => {
+    await apply(next);
     report({ type: "config.reloaded", file });
   };
   const refuse = (error: unknown): void =>

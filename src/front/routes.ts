@@ -14,6 +14,9 @@ export interface Route {
 /** Links and tasks that one session remembers; the oldest is forgotten first. */
 const mostRemembered = 10_000;
 
+/** What Holdfast itself offers: large results that it keeps. */
+const ownResources = "holdfast://results/";
+
 const invalidParams = -32602;
 const resourceNotFound = -32002;
 
@@ -93,6 +96,7 @@ export class Routes {
   #resource(params: JsonObject): Route[] | RpcError {
     const { uri } = params;
     if (typeof uri !== "string") return wrong("expected params.uri to be a string");
+    if (uri.startsWith(ownResources)) return [{ upstream: "holdfast", params }];
     const sender = this.#links.get(uri);
     const places = this.#gateway.catalog.locate(uri);
     if (sender !== undefined) places.unshift({ upstream: sender, uri });

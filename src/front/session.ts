@@ -1,12 +1,12 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import type { Caller, JsonObject, Result } from "../call.ts";
+import type { Caller, JsonObject, Result, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { asCallError, CallError, cancelled, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
-import { longestDelay } from "../time.ts";
+import { longestDelay, now } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine } from "../wire.ts";
 import { Asking } from "./asking.ts";
@@ -173,6 +173,7 @@ export class Session implements Transport {
     [route, ...others]: readonly Route[],
   ): void {
     if (route === undefined) return;
+    const begun = now();
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
     this.#gateway
       .send({
@@ -199,7 +200,10 @@ export class Session implements Transport {
           const error = asCallError(thrown);
           const next = error.rpc !== undefined && signal.reason === undefined && others.length > 0;
           if (next) this.#relay(id, method, params, signal, others);
-          else this.#finish(id, signal, () => this.#fail(id, method, error));
+          else
+            this.#finish(id, signal, () =>
+              this.#fail(id, method, error, route.tool, now() - begun),
+            );
         },
       );
   }
@@ -210,9 +214,13 @@ export class Session implements Transport {
     if (signal.reason === undefined) answer();
   }
 
-  #fail(id: unknown, method: string, error: CallError): void {
+  #fail(id: unknown, method: string, error: CallError, tool: Tool | undefined, ms: number): void {
     if (error.rpc !== undefined) return this.#error(id, error.rpc);
-    const failure = failureResult(error);
+    const failure = failureResult(error, {
+      effect: tool?.effect ?? "read",
+      elapsedMs: ms,
+      alternatives: tool === undefined ? [] : this.#gateway.alternatives(tool),
+    });
     if (method === "tools/call") return this.#options.write(resultLine(id, failure));
     this.#error(id, { code: internalError, message: error.message, data: failure["_meta"] });
   }

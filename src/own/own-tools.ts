@@ -1,11 +1,17 @@
-import type { Call, JsonObject, Lists, Result, ToolDefinition, Upstream } from "../call.ts";
+import type { Call, Handle, JsonObject, Lists, Result, ToolDefinition, Upstream } from "../call.ts";
 import { CallError } from "../errors.ts";
 
-/** One of Holdfast's own tools. Its answer is structured content. */
-export interface OwnTool {
-  readonly definition: ToolDefinition;
-  readonly run: (call: Call) => JsonObject | Promise<JsonObject>;
-}
+/** One of Holdfast's own tools. It gives its answer as structured content (`run`), or as a whole result. */
+export type OwnTool = {
+  /** A function where it depends on what other tools there are. */
+  readonly definition: ToolDefinition | (() => ToolDefinition);
+} & (
+  | { readonly run: (call: Call) => JsonObject | Promise<JsonObject> }
+  | { readonly answer: Handle }
+);
+
+/** Reads Holdfast's own resources. Resolves with undefined where there is none of that URI. */
+export type ReadResource = (call: Call) => Promise<Result | undefined>;
 
 /** The prefix of Holdfast's own tools, and the name of their upstream. */
 export const ownName = "holdfast";
@@ -14,26 +20,33 @@ export const ownName = "holdfast";
 export class OwnTools implements Upstream {
   readonly name = ownName;
   readonly #tools: ReadonlyMap<string, OwnTool>;
+  readonly #read: ReadResource;
 
-  constructor(tools: readonly OwnTool[]) {
-    this.#tools = new Map(tools.map((tool) => [tool.definition.name, tool]));
+  /** By their names in the lists. */
+  constructor(tools: ReadonlyMap<string, OwnTool>, read: ReadResource) {
+    this.#tools = tools;
+    this.#read = read;
   }
 
   lists(): Lists {
-    const tools = [...this.#tools.values()].map(({ definition }) => definition);
+    const tools = [...this.#tools.values()].map(({ definition }) =>
+      typeof definition === "function" ? definition() : definition,
+    );
     return { tools, prompts: [], resources: [], resourceTemplates: [] };
   }
 
   instructions(): undefined {}
 
   can(capability: string): boolean {
-    return capability === "tools";
+    return capability === "tools" || capability === "resources";
   }
 
   readonly handle = async (call: Call): Promise<Result> => {
+    if (call.method === "resources/read") return this.#resource(call);
     const name = String(call.params["name"]);
     const tool = this.#tools.get(name);
     if (tool === undefined) throw unknownTool(name);
+    if ("answer" in tool) return tool.answer(call);
     const structuredContent = await tool.run(call);
     return {
       content: [{ type: "text", text: JSON.stringify(structuredContent, undefined, 2) }],
@@ -56,13 +69,22 @@ export class OwnTools implements Upstream {
   close(): Promise<void> {
     return Promise.resolve();
   }
+
+  async #resource(call: Call): Promise<Result> {
+    const found = await this.#read(call);
+    if (found === undefined)
+      throw refusal(-32002, `Resource not found: ${String(call.params["uri"])}`);
+    return found;
+  }
 }
 
-function unknownTool(name: string): CallError {
-  const message = `Unknown tool: ${name}`;
+/** The error of a call of a tool that is not there. */
+export const unknownTool = (name: string): CallError => refusal(-32602, `Unknown tool: ${name}`);
+
+function refusal(code: number, message: string): CallError {
   return new CallError("upstream_error", message, {
     outcome: "answered",
     upstream: ownName,
-    rpc: { code: -32602, message },
+    rpc: { code, message },
   });
 }

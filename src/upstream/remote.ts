@@ -168,6 +168,17 @@ export class RemoteUpstream implements Upstream {
     return this.#connection?.inFlight() ?? 0;
   }
 
+  /** Whether its server answers a ping within `ms`. */
+  ping(ms: number): Promise<boolean> {
+    const answer = this.#connection?.ping(ms);
+    return answer === undefined
+      ? Promise.resolve(false)
+      : answer.then(
+          () => true,
+          () => false,
+        );
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#nextTry?.timer.clear();
@@ -296,6 +307,7 @@ export class RemoteUpstream implements Upstream {
   #unavailable(why: string): CallError {
     return new CallError("unavailable", `${this.name} is not available: ${why}`, {
       outcome: "failed",
+      local: true,
       upstream: this.name,
       ...(this.#nextTry !== undefined && { retryAfterMs: this.#untilNextTry() }),
     });

@@ -41,6 +41,9 @@ export function configFile(config: JsonObject, atEnd: AtEnd = whenTestEnds): str
   return file;
 }
 
+/** Only `status` of Holdfast's own tools is listed where a config does not say so, so that lists stay short. */
+const withFewBuiltins = (config: JsonObject): JsonObject => ({ builtins: ["status"], ...config });
+
 /**
  * A gateway on a config, and a client that holds it, with a state folder of its own where `env` names none.
  * Checked at the end: stdout was JSON-RPC alone.
@@ -50,7 +53,7 @@ export function startGateway(
   env: NodeJS.ProcessEnv = {},
   atEnd: AtEnd = whenTestEnds,
 ): RawClient {
-  const file = typeof config === "string" ? config : configFile(config, atEnd);
+  const file = typeof config === "string" ? config : configFile(withFewBuiltins(config), atEnd);
   const state = env["HOLDFAST_STATE_DIR"] ?? temporaryFolder(atEnd);
   const client = new RawClient(process.execPath, [main, "--config", file], {
     cwd: root,

@@ -1,0 +1,118 @@
+/*
+ * Holdfast's own tools, and what they need to know of all the rest.
+ */
+import type { Call, Deadline, JsonObject, Result, Tool } from "./call.ts";
+import type { Config } from "./config/load.ts";
+import type { ServerConfig } from "./config/server.ts";
+import type { Report } from "./events.ts";
+import type { Entry, Gateway } from "./gateway.ts";
+import { groupTool, type Providers } from "./groups/group-tool.ts";
+import type { Metrics } from "./observe/metrics.ts";
+import { batchTool } from "./own/batch-tool.ts";
+import { findProvidersTool } from "./own/find-providers-tool.ts";
+import { invalidateCacheTool } from "./own/invalidate-cache-tool.ts";
+import { OwnTools, ownName, unknownTool, type OwnTool } from "./own/own-tools.ts";
+import { readResultTool } from "./own/read-result-tool.ts";
+import { statusTool } from "./own/status-tool.ts";
+import { observe } from "./policies/observe.ts";
+import type { PolicyOptions } from "./policies/all-options.ts";
+import { deadline } from "./policies/timeout.ts";
+import { timeoutOptions } from "./policies/timeout-options.ts";
+import type { KeptResults } from "./results/kept-results.ts";
+import type { Invalidation } from "./stores/store.ts";
+
+/** What the own tools stand on. */
+export interface OwnSurroundings {
+  readonly gateway: Gateway;
+  readonly report: Report;
+  readonly metrics: Metrics;
+  readonly results: KeptResults;
+  readonly status: () => JsonObject;
+  readonly invalidate: (what: Invalidation) => Promise<number>;
+  readonly isHealthy: (upstream: string) => Promise<boolean>;
+}
+
+/** The total time of a call of a group. */
+const groupTime = timeoutOptions.parse({});
+
+/** The entry of Holdfast's own tools, as config has them. */
+export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurroundings): Entry {
+  const { gateway, report, results } = around;
+  const providers = providersOf(around);
+  const tools: OwnTool[] = [
+    statusTool(around.status),
+    ...(someUse(servers, isCached) ? [invalidateCacheTool(around.invalidate)] : []),
+    batchTool({
+      knows: (name) => remote(gateway, name) !== undefined,
+      callTool: (name, args, from) => {
+        const tool = remote(gateway, name);
+        if (tool === undefined) return Promise.reject(unknownTool(name));
+        return gateway.callTool(tool, { arguments: args }, from);
+      },
+    }),
+    ...(someUse(servers, isGuarded) ? [readResultTool(results)] : []),
+    ...(groups.size > 0 ? [findProvidersTool(groups, providers)] : []),
+    ...[...groups].map(([name, group]) => groupTool(name, group, providers)),
+  ];
+  const byName = new Map(tools.map((tool) => [nameOf(tool), tool]));
+  return {
+    upstream: new OwnTools(byName, ({ params, caller }) =>
+      results.read(String(params["uri"]), caller),
+    ),
+    shelf: {
+      prefix: ownName,
+      trust: true,
+      allow: [...builtins, ...groups.keys()],
+      deny: [],
+      overrides: new Map(),
+    },
+    stack: [
+      observe(report),
+      deadline(({ tool }) => groups.has(tool?.remoteName ?? "") && groupTime),
+    ],
+  };
+}
+
+/** Whether anything in config switches a policy on; a tool that is of no use would only be in the way. */
+const someUse = (
+  servers: readonly ServerConfig[],
+  isOn: (policies: PolicyOptions) => boolean,
+): boolean =>
+  servers.some(
+    ({ policies, overrides }) =>
+      isOn(policies) || [...overrides.values()].some((override) => isOn(override.policies)),
+  );
+
+const isCached = ({ cache }: PolicyOptions): boolean => cache !== false && cache.enabled;
+const isGuarded = ({ result }: PolicyOptions): boolean => result !== false && result.maxBytes > 0;
+
+const nameOf = ({ definition }: OwnTool): string =>
+  (typeof definition === "function" ? definition() : definition).name;
+
+/** The tool of that name, unless it is one of Holdfast's own: no tool runs itself. */
+function remote(gateway: Gateway, name: string): Tool | undefined {
+  const tool = gateway.findTool(name);
+  return tool?.upstream === ownName ? undefined : tool;
+}
+
+const providersOf = ({ gateway, metrics, isHealthy, report }: OwnSurroundings): Providers => ({
+  find: (name) => {
+    const tool = gateway.catalog.tools.get(name);
+    return tool?.upstream === ownName ? undefined : tool;
+  },
+  figures: ({ upstream, name }) => metrics.ofTool(upstream, name),
+  isHealthy: ({ upstream }) => isHealthy(upstream),
+  call: (tool: Tool, args: JsonObject, call: Call, until: Deadline): Promise<Result> =>
+    gateway.callTool(
+      tool,
+      { arguments: args, ...(call.meta !== undefined && { _meta: call.meta }) },
+      {
+        caller: call.caller,
+        signal: call.signal,
+        onProgress: call.onProgress,
+        deadline: until,
+        fresh: call.fresh,
+      },
+    ),
+  report,
+});

@@ -1,0 +1,236 @@
+/*
+ * From a server's config to what stands behind one name: its connection and its stack.
+ */
+import type { BudgetLedger } from "./budget-ledger.ts";
+import type { Call, JsonObject, Middleware, Tool } from "./call.ts";
+import { acceptTools } from "./catalog/accept.ts";
+import type { ServerConfig, ToolOverride } from "./config/server.ts";
+import { Epoch } from "./epoch.ts";
+import type { Report } from "./events.ts";
+import { compileExpression } from "./expressions/expression.ts";
+import { compileTemplate } from "./expressions/template.ts";
+import type { Entry, Gateway } from "./gateway.ts";
+import type { PeerSlot } from "./peer.ts";
+import type { PolicyOptions } from "./policies/all-options.ts";
+import type { CoalesceOptions } from "./policies/coalesce-options.ts";
+import type { Keep } from "./policies/result-guard.ts";
+import type { Verified } from "./policies/retry.ts";
+import { stack, type Stack } from "./policies/stack.ts";
+import { valueOf } from "./result-value.ts";
+import { MemoryStore } from "./stores/memory.ts";
+import type { Invalidation } from "./stores/store.ts";
+import { connector } from "./upstream/connector.ts";
+import { ManifestFile } from "./upstream/manifest.ts";
+import type { ServerRecords } from "./upstream/process.ts";
+import { RemoteUpstream } from "./upstream/remote.ts";
+import { pause } from "./wait.ts";
+
+/** What servers have in common. */
+export interface Services {
+  readonly gateway: Gateway;
+  readonly peer: PeerSlot;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly folders: { readonly manifests: string };
+  readonly records?: ServerRecords | undefined;
+  readonly report: Report;
+  readonly ledger: BudgetLedger;
+  readonly keep: Keep;
+  readonly spent: (call: Call, usd: number) => void;
+  /** A user's own, outermost first. */
+  readonly middlewares: readonly Middleware[];
+  /** Ends the life of cached answers, at all servers. */
+  readonly invalidate: (what: Invalidation) => void;
+}
+
+/** A server's connection and what is kept of it, which outlive a change of its policies. */
+export interface Started {
+  readonly remote: RemoteUpstream;
+  readonly manifest: ManifestFile;
+  readonly epoch: Epoch;
+}
+
+/** Starts what `server` describes; nothing is connected yet. */
+export function startServer(server: ServerConfig, services: Services): Started {
+  const { name, transport, startTimeoutMs, idleStopMs } = server;
+  const { report, environment, records, folders, peer } = services;
+  const tell = (problem: string): void =>
+    report({ type: "upstream.problem", upstream: name, problem });
+  const manifest = new ManifestFile(folders.manifests, transport, tell);
+  const disabled = server.disabled ? "it is disabled in config" : server.problem;
+  const remote = new RemoteUpstream({
+    name,
+    startTimeoutMs,
+    idleStopMs,
+    report,
+    disabled,
+    accept: acceptTools(name, report),
+    connect: connector(name, transport, {
+      environment,
+      records,
+      peer,
+      problem: tell,
+      stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
+    }),
+    manifest: disabled === undefined ? manifest.read() : undefined,
+    remember: (known) => {
+      manifest.write(known);
+      services.invalidate({ upstream: name });
+    },
+  });
+  return { remote, manifest, epoch: new Epoch() };
+}
+
+/** The stack of a server, as config has it. */
+export function serverEntry(
+  server: ServerConfig,
+  { remote, epoch }: Started,
+  services: Services,
+): Entry & { readonly parts: Stack } {
+  const { policies, overrides, name } = server;
+  const overrideOf = ({ tool }: Call): ToolOverride | undefined =>
+    tool === undefined ? undefined : overrides.get(tool.remoteName);
+  const all = [policies, ...[...overrides.values()].map((override) => override.policies)];
+  const fresh = new Map(all.map((given) => [given, withoutSharing(given)]));
+  const policiesOf = (call: Call): PolicyOptions => {
+    const given = overrideOf(call)?.policies ?? policies;
+    return call.fresh === true ? (fresh.get(given) ?? given) : given;
+  };
+  const { maxEntries, maxBytes } = largestCache(all);
+  const invalidates = mapOf(overrides, ({ invalidates: tools }) => tools);
+  const keys = mapOf(overrides, ({ supersede: key }) =>
+    key === undefined
+      ? undefined
+      : compileTemplate(key, { scope: ["arguments"], where: `supersede of ${name}` }),
+  );
+  const verifiers = mapOf(overrides, ({ verify }) =>
+    verify === undefined ? undefined : verifier(verify, services.gateway),
+  );
+  const costs = [...overrides.values()].some(({ costUsd = 0 }) => costUsd > 0);
+  const parts = stack({
+    upstream: name,
+    report: services.report,
+    policies,
+    policiesOf,
+    allPolicies: all,
+    middlewares: services.middlewares,
+    untilReady: (call) => remote.ready(call),
+    supersedeKeyOf:
+      keys.size === 0
+        ? undefined
+        : (call) => {
+            const key = keys.get(call.tool?.remoteName ?? "");
+            return key && JSON.stringify(key.evaluate({ arguments: argumentsOf(call) }));
+          },
+    coalesceKeyOf: coalesceKeyOf(name, policiesOf),
+    verify:
+      verifiers.size === 0
+        ? undefined
+        : (call) => verifiers.get(call.tool?.remoteName ?? "")?.(call),
+    costOf: costs ? (call) => overrideOf(call)?.costUsd ?? 0 : undefined,
+    budgetsOf: (call) => overrideOf(call)?.budgets ?? server.budgets,
+    ledger: services.ledger,
+    spent: services.spent,
+    store: new MemoryStore({ maxEntries, maxBytes }),
+    epoch,
+    onWrite:
+      invalidates.size === 0
+        ? undefined
+        : ({ tool }) => {
+            const tools = invalidates.get(tool?.remoteName ?? "");
+            if (tools !== undefined) services.invalidate({ tools });
+          },
+    keep: services.keep,
+  });
+  return { upstream: remote, shelf: server, stack: parts.middlewares, parts };
+}
+
+/** Calls the tools whose answers config wants to have at hand. Failures are told as those of any call. */
+export function warm(
+  { name, overrides }: ServerConfig,
+  gateway: Gateway,
+  call: (tool: Tool, args: JsonObject) => void,
+): void {
+  for (const tool of gateway.catalog.tools.values()) {
+    const cache = tool.upstream === name && overrides.get(tool.remoteName)?.policies.cache;
+    if (cache !== undefined && cache !== false && cache.enabled)
+      for (const args of cache.warm) call(tool, args);
+  }
+}
+
+/** For a call that wants an answer of its own. */
+const withoutSharing = (given: PolicyOptions): PolicyOptions => ({
+  ...given,
+  cache: false,
+  coalesce: false,
+});
+
+const argumentsOf = ({ params }: Call): unknown => params["arguments"] ?? {};
+
+/** The overrides for which `make` gives something. */
+function mapOf<Value>(
+  overrides: ReadonlyMap<string, ToolOverride>,
+  make: (override: ToolOverride) => Value | undefined,
+): Map<string, Value> {
+  return new Map(
+    [...overrides].flatMap(([tool, override]) => {
+      const value = make(override);
+      return value === undefined ? [] : [[tool, value] as const];
+    }),
+  );
+}
+
+/** One store serves all tools of a server, so the largest limits count. */
+function largestCache(all: readonly PolicyOptions[]) {
+  const caches = all.flatMap(({ cache }) => (cache === false ? [] : [cache]));
+  return {
+    maxEntries: Math.max(1, ...caches.map(({ maxEntries }) => maxEntries)),
+    maxBytes: Math.max(1, ...caches.map(({ maxBytes }) => maxBytes)),
+  };
+}
+
+/** The user's own keys of coalescing, compiled once for each object of options. */
+function coalesceKeyOf(name: string, policiesOf: (call: Call) => PolicyOptions) {
+  const compiled = new WeakMap<CoalesceOptions, ReturnType<typeof compileTemplate>>();
+  return (call: Call): string | undefined => {
+    const { coalesce } = policiesOf(call);
+    if (coalesce === false || coalesce.key === "" || call.tool === undefined) return undefined;
+    let key = compiled.get(coalesce);
+    if (key === undefined) {
+      key = compileTemplate(coalesce.key, {
+        scope: ["arguments"],
+        where: `coalesce.key of ${name}`,
+      });
+      compiled.set(coalesce, key);
+    }
+    return JSON.stringify(key.evaluate({ arguments: argumentsOf(call) }));
+  };
+}
+
+/** Asks the tool that config names whether a call has happened. */
+function verifier(
+  { tool: name, arguments: template, happened, delayMs }: NonNullable<ToolOverride["verify"]>,
+  gateway: Gateway,
+) {
+  const where = `verify by ${name}`;
+  const args = compileTemplate(template, { scope: ["arguments"], where });
+  const test = compileExpression(happened, { scope: ["arguments", "result"], where });
+  return async (call: Call): Promise<Verified> => {
+    const tool = gateway.findTool(name);
+    if (tool?.effect !== "read") return "unknown";
+    const given = argumentsOf(call);
+    try {
+      if (delayMs > 0) await pause(call, delayMs);
+      const result = await gateway.callTool(
+        tool,
+        { arguments: args.evaluate({ arguments: given }) },
+        { caller: call.caller, signal: call.signal, deadline: { ...call.deadline }, fresh: true },
+      );
+      if (result["isError"] === true) return "unknown";
+      const answer = test.evaluate({ arguments: given, result: valueOf(result) });
+      if (typeof answer !== "boolean") return "unknown";
+      return answer ? "done" : "failed";
+    } catch {
+      return "unknown";
+    }
+  };
+}
