@@ -11,7 +11,9 @@ type Listener = (reason: CallError) => void;
  */
 export class Cancel {
   #reason: CallError | undefined;
-  #listeners: Set<Listener> | undefined;
+  /** The first listener is kept apart: most have one alone, and a Set for it takes more than the rest. */
+  #first: Listener | undefined;
+  #others: Set<Listener> | undefined;
 
   /** Why it was cancelled; undefined while it was not. */
   get reason(): CallError | undefined {
@@ -22,19 +24,23 @@ export class Cancel {
   cancel(reason: CallError): void {
     if (this.#reason !== undefined) return;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) for (const listener of listeners) listener(reason);
+    const first = this.#first;
+    const others = this.#others;
+    this.#first = this.#others = undefined;
+    first?.(reason);
+    if (others !== undefined) for (const listener of others) listener(reason);
   }
 
   /** Calls `listener` when this is cancelled; at once if it was. */
   subscribe(listener: Listener): void {
     if (this.#reason !== undefined) listener(this.#reason);
-    else (this.#listeners ??= new Set()).add(listener);
+    else if (this.#first === undefined && this.#others === undefined) this.#first = listener;
+    else (this.#others ??= new Set()).add(listener);
   }
 
   unsubscribe(listener: Listener): void {
-    this.#listeners?.delete(listener);
+    if (this.#first === listener) this.#first = undefined;
+    else this.#others?.delete(listener);
   }
 
   /** The same as an AbortSignal, made anew at each call. */

@@ -13,18 +13,18 @@ interface Waiter {
 
 /** One call under way, and those who wait for its answer. */
 class Flight {
-  readonly #waiters = new Set<Waiter>();
+  /** The one who waits, where it is one alone, as it mostly is. */
+  #only: Waiter | undefined;
+  #several: Set<Waiter> | undefined;
   readonly #signal = new Cancel();
-  readonly #ended: () => void;
+  readonly #ended: (flight: Flight) => void;
 
   /** `ended` is called when nobody can join any more; more than once at times. */
-  constructor(call: Call, start: Start, ended: () => void) {
+  constructor(call: Call, start: Start, ended: (flight: Flight) => void) {
     this.#ended = ended;
-    const { at, max } = call.deadline;
     const shared: Call = {
       ...call,
       signal: this.#signal,
-      deadline: { at, max },
       onProgress: call.onProgress === undefined ? undefined : (progress) => this.#tell(progress),
       onAlive: () => this.#alive(),
     };
@@ -41,31 +41,46 @@ class Flight {
   join(call: Call): Promise<Result> {
     return new Promise((resolve, reject) => {
       const leave = (reason: CallError): void => {
-        this.#waiters.delete(waiter);
         reject(reason);
-        if (this.#waiters.size > 0) return;
-        this.#ended();
+        if (this.#only === waiter) this.#only = undefined;
+        else this.#several?.delete(waiter);
+        if (this.#only !== undefined || (this.#several?.size ?? 0) > 0) return;
+        this.#ended(this);
         this.#signal.cancel(reason);
       };
       const waiter: Waiter = { call, resolve, reject, leave };
-      this.#waiters.add(waiter);
+      this.#add(waiter);
       call.signal.subscribe(leave);
     });
   }
 
+  #add(waiter: Waiter): void {
+    if (this.#several !== undefined) this.#several.add(waiter);
+    else if (this.#only === undefined) this.#only = waiter;
+    else {
+      this.#several = new Set([this.#only, waiter]);
+      this.#only = undefined;
+    }
+  }
+
+  #waiters(): Iterable<Waiter> {
+    return this.#several ?? (this.#only === undefined ? [] : [this.#only]);
+  }
+
   /** Those who are still there; from now on they cannot leave. */
   #end(): Iterable<Waiter> {
-    this.#ended();
-    for (const { call, leave } of this.#waiters) call.signal.unsubscribe(leave);
-    return this.#waiters;
+    this.#ended(this);
+    const waiters = this.#waiters();
+    for (const { call, leave } of waiters) call.signal.unsubscribe(leave);
+    return waiters;
   }
 
   #tell(progress: Progress): void {
-    for (const { call } of this.#waiters) call.onProgress?.(progress);
+    for (const { call } of this.#waiters()) call.onProgress?.(progress);
   }
 
   #alive(): void {
-    for (const { call } of this.#waiters) call.onAlive?.();
+    for (const { call } of this.#waiters()) call.onAlive?.();
   }
 }
 
@@ -77,29 +92,30 @@ export class Flights {
   readonly #silent = new Map<string, Flight>();
   readonly #telling = new Map<string, Flight>();
 
-  /** Whether a call of that key would share another's; one that wants progress only shares one that tells it. */
-  has(key: string, wantsProgress = false): boolean {
-    return this.#find(key, wantsProgress) !== undefined;
+  /** Whether a call of that key is under way. */
+  has(key: string): boolean {
+    return this.#telling.has(key) || this.#silent.has(key);
   }
 
-  /** The answer of the call of that key that is under way, else of the one that `start` sends. */
-  share(key: string, call: Call, start: Start): Promise<Result> {
+  /**
+   * The answer of the call of that key that is under way, else of the one that `start` sends. A call that
+   * wants progress only shares one that tells it. `joined` is told where it shares another's.
+   */
+  share(key: string, call: Call, start: Start, joined?: (call: Call) => void): Promise<Result> {
     const { reason } = call.signal;
     if (reason !== undefined) return Promise.reject(reason);
     const wantsProgress = call.onProgress !== undefined;
-    const flight = this.#find(key, wantsProgress) ?? this.#start(key, call, start, wantsProgress);
+    const telling = this.#telling.size === 0 ? undefined : this.#telling.get(key);
+    const flight = wantsProgress ? telling : (this.#silent.get(key) ?? telling);
+    if (flight === undefined)
+      return this.#start(wantsProgress ? this.#telling : this.#silent, key, call, start).join(call);
+    joined?.(call);
     return flight.join(call);
   }
 
-  #find(key: string, wantsProgress: boolean): Flight | undefined {
-    const telling = this.#telling.get(key);
-    return wantsProgress ? telling : (this.#silent.get(key) ?? telling);
-  }
-
-  #start(key: string, call: Call, start: Start, wantsProgress: boolean): Flight {
-    const flights = wantsProgress ? this.#telling : this.#silent;
-    const flight = new Flight(call, start, () => {
-      if (flights.get(key) === flight) flights.delete(key);
+  #start(flights: Map<string, Flight>, key: string, call: Call, start: Start): Flight {
+    const flight = new Flight(call, start, (ended) => {
+      if (flights.get(key) === ended) flights.delete(key);
     });
     flights.set(key, flight);
     return flight;

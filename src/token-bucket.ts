@@ -17,6 +17,11 @@ export class TokenBucket {
     this.#at = now;
   }
 
+  /** Whether it has no rate and was never held, so that everything passes. */
+  get isOpen(): boolean {
+    return this.#perMs === 0 && this.#heldUntil === -Infinity;
+  }
+
   /** Takes a token if there is one. */
   take(now: number): boolean {
     if (now < this.#heldUntil) return false;

@@ -50,19 +50,21 @@ class Room {
   readonly #upstream: string;
   readonly #options: BulkheadOptions;
   readonly #report: Report;
-  readonly #limit: ReturnType<typeof pLimit>;
-  /** Who has left the queue still has an entry in p-limit's, which passes as nothing; so they are counted here. */
+  /** Who waits, one after the other: the first of the line waits for a place, the others for the first. */
+  readonly #line = pLimit(1);
+  #active = 0;
+  /** Who has left still has an entry in the line, which passes as nothing; so they are counted here. */
   #waiting = 0;
+  #onFree: (() => void) | undefined;
 
   constructor(upstream: string, options: BulkheadOptions, report: Report) {
     this.#upstream = upstream;
     this.#options = options;
     this.#report = report;
-    this.#limit = pLimit(options.maxConcurrent);
   }
 
   get active(): number {
-    return this.#limit.activeCount;
+    return this.#active;
   }
 
   get waiting(): number {
@@ -71,9 +73,28 @@ class Room {
 
   enter(call: Call, next: Handle): Promise<Result> {
     const { maxConcurrent, maxQueue } = this.#options;
-    if (this.#limit.activeCount < maxConcurrent) return this.#limit(next, call);
+    if (this.#active < maxConcurrent && this.#waiting === 0) return this.#admit(call, next);
     if (this.#waiting >= maxQueue) return Promise.reject(this.#full(maxConcurrent, maxQueue));
     return this.#wait(call, next);
+  }
+
+  #admit(call: Call, next: Handle): Promise<Result> {
+    this.#active++;
+    return next(call).then(
+      (result) => {
+        this.#release();
+        return result;
+      },
+      (error: unknown) => {
+        this.#release();
+        throw error;
+      },
+    );
+  }
+
+  #release(): void {
+    this.#active--;
+    this.#onFree?.();
   }
 
   #wait(call: Call, next: Handle): Promise<Result> {
@@ -83,6 +104,7 @@ class Room {
       const leave = (reason: CallError): void => {
         left = true;
         stop();
+        this.#onFree?.(); // it may be the first of the line
         reject(reason);
       };
       const stop = (): void => {
@@ -95,13 +117,15 @@ class Room {
         at === Infinity ? undefined : after(at - begun, () => leave(this.#late(now() - begun)));
       this.#waiting++;
       call.signal.subscribe(leave);
-      void this.#limit(async () => {
+      void this.#line(async () => {
+        while (!left && this.#active >= this.#options.maxConcurrent)
+          // oxlint-disable-next-line no-await-in-loop -- it waits
+          await new Promise<void>((free) => (this.#onFree = free));
+        this.#onFree = undefined;
         if (left) return;
         stop();
         this.#report({ type: "call.waited", call, queue: "bulkhead", ms: now() - begun });
-        const answer = next(call);
-        resolve(answer);
-        await answer.catch(() => {});
+        resolve(this.#admit(call, next));
       });
     });
   }

@@ -126,6 +126,7 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
 
   const middleware: Middleware = (next) => {
     const flights = new Flights();
+    const joined = (call: Call): void => report({ type: "call.coalesced", call });
 
     /** Reads at the upstream, and keeps the answer unless it was out of date before it came. */
     const read = (lookup: Lookup): Start => {
@@ -144,10 +145,7 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
       misses++;
       steer(options);
       report({ type: "cache.missed", call });
-      const flight = flightKey(key);
-      if (flights.has(flight, call.onProgress !== undefined))
-        report({ type: "call.coalesced", call });
-      return flights.share(flight, call, read(lookup));
+      return flights.share(flightKey(key), call, read(lookup), joined);
     };
 
     /** Nobody waits for it, so nobody cancels it, and it takes what time the policies inside give it. */

@@ -25,6 +25,7 @@ export const coalesce =
   ({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware =>
   (next) => {
     const flights = new Flights();
+    const joined = (call: Call): void => report({ type: "call.coalesced", call });
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || effectOf(call) !== "read") return next(call);
@@ -36,8 +37,7 @@ export const coalesce =
       }
       if (options.onDuplicate === "reject" && flights.has(key))
         return Promise.reject(refused(call));
-      if (flights.has(key, call.onProgress !== undefined)) report({ type: "call.coalesced", call });
-      return flights.share(key, call, next);
+      return flights.share(key, call, next, joined);
     };
   };
 

@@ -100,7 +100,8 @@ class Line {
 
   /** Undefined when the call can go now, else a promise of its turn. */
   enter(call: Call): Promise<void> | undefined {
-    if (this.#waiters.size === 0 && this.#bucket.take(now())) return undefined;
+    if (this.#bucket.isOpen || (this.#waiters.size === 0 && this.#bucket.take(now())))
+      return undefined;
     const { maxQueue, maxWaitMs } = this.#options;
     const wait = this.#bucket.wait(this.#waiters.size + 1, now());
     if (this.#waiters.size >= maxQueue) return this.#refuse(`${maxQueue} calls wait already`, wait);
