@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { JsonObject, Result, Tool } from "../call.ts";
 import type { RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { isObject } from "../wire.ts";
+import { isObject, toJson } from "../wire.ts";
 
 /** Where a request goes, and its parameters as that upstream knows them. */
 export interface Route {
@@ -70,6 +70,7 @@ export class Routes {
 
   /** The URI under which the client subscribed to a resource of an upstream, if it did. */
   subscribedAs(upstream: string, uri: unknown): string | undefined {
+    if (typeof uri !== "string") return undefined;
     return this.#subscriptions.get(subscription(upstream, uri));
   }
 
@@ -120,7 +121,7 @@ export class Routes {
   #task(params: JsonObject): Route[] | RpcError {
     const { taskId } = params;
     const upstream = typeof taskId === "string" ? this.#tasks.get(taskId) : undefined;
-    if (upstream === undefined) return wrong(`Unknown task: ${JSON.stringify(taskId)}`);
+    if (upstream === undefined) return wrong(`Unknown task: ${String(toJson(taskId))}`);
     return [{ upstream, params }];
   }
 

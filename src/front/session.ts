@@ -3,12 +3,12 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { asCallError, CallError, cancelled, type RpcError } from "../errors.ts";
+import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
-import { isObject, parseMessages, resultLine } from "../wire.ts";
+import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
 import { failureResult } from "./failure.ts";
 import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
   readonly peer: PeerSlot;
+  /** Told what of a server's cannot be passed on. */
+  readonly onProblem: (problem: string) => void;
 }
 
 /**
@@ -69,7 +71,7 @@ export class Session implements Transport {
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#lists = new ListView(gateway, (method) => this.#notify(method));
+    this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
     this.#routes = new Routes(gateway);
     // A person may have to answer, so it may take as long as it takes.
     this.#asking = new Asking(gateway, (method, params, signal) =>
@@ -98,9 +100,8 @@ export class Session implements Transport {
     return Promise.resolve();
   }
 
-  send(message: JSONRPCMessage): Promise<void> {
+  async send(message: JSONRPCMessage): Promise<void> {
     this.#options.write(JSON.stringify(message));
-    return Promise.resolve();
   }
 
   /** The client has gone: nothing more is written. */
@@ -193,7 +194,7 @@ export class Session implements Transport {
       .then(
         (result) => {
           this.#routes.learn(method, params, route, result);
-          this.#finish(id, signal, () => this.#options.write(resultLine(id, result)));
+          this.#finish(id, signal, () => this.#answer(id, method, result));
         },
         (thrown: unknown) => {
           const error = asCallError(thrown);
@@ -208,6 +209,22 @@ export class Session implements Transport {
   #finish(id: unknown, signal: Cancel, answer: () => void): void {
     if (this.#requests.get(id) === signal) this.#requests.delete(id);
     if (signal.reason === undefined) answer();
+  }
+
+  /** A result that was read but cannot be written is told as the bad answer that it is. */
+  #answer(id: unknown, method: string, result: Result): void {
+    let line: string;
+    try {
+      line = resultLine(id, result);
+    } catch (cause) {
+      const why = `the answer came but cannot be passed on: ${messageOf(cause)}`;
+      return this.#fail(
+        id,
+        method,
+        new CallError("bad_answer", why, { outcome: "unknown", cause }),
+      );
+    }
+    this.#options.write(line);
   }
 
   #fail(id: unknown, method: string, error: CallError): void {
@@ -265,7 +282,7 @@ export class Session implements Transport {
       return Array.isArray(result["tasks"]) ? result["tasks"] : [];
     };
     void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>
-      this.#options.write(resultLine(id, { tasks: lists.flat() })),
+      this.#answer(id, "tasks/list", { tasks: lists.flat() }),
     );
   }
 
@@ -295,8 +312,9 @@ export class Session implements Transport {
     const { params } = message;
     const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
     if (isObject(clientInfo)) {
-      const client = `${String(clientInfo["name"])} ${String(clientInfo["version"])}`;
-      this.#caller = { ...this.#caller, client };
+      const { name, version } = clientInfo;
+      const words = [name, version].filter((word) => typeof word === "string");
+      this.#caller = { ...this.#caller, client: words.join(" ") };
     }
     this.#toSdk(message);
     this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
@@ -325,13 +343,18 @@ export class Session implements Transport {
   }
 
   #notify(method: string, params?: JsonObject): void {
-    this.#options.write(
-      JSON.stringify({ jsonrpc: "2.0", method, ...(params !== undefined && { params }) }),
-    );
+    const line = toJson({ jsonrpc: "2.0", method, params });
+    if (line !== undefined) this.#options.write(line);
+    else this.#options.onProblem(`left out ${method}, which is nested too deep to be passed on`);
   }
 
+  /** Without the error's data where that cannot be written. */
   #error(id: unknown, error: RpcError): void {
-    this.#options.write(JSON.stringify({ jsonrpc: "2.0", id, error }));
+    const { code, message } = error;
+    const line =
+      toJson({ jsonrpc: "2.0", id, error }) ??
+      JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+    this.#options.write(line);
   }
 }
 

@@ -35,6 +35,7 @@ export class StdioFront {
       write: (line) => writer.write(line),
       listed,
       peer,
+      onProblem,
     });
     this.gone = new Promise((resolve) => {
       input.on("end", resolve);

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Lists, Upstream, Watcher } from "../../src/call.ts";
 import { ListView } from "../../src/front/list-view.ts";
 import { Gateway } from "../../src/gateway.ts";
+import { deep } from "../support/calls.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -26,13 +27,18 @@ function setUp() {
   const gateway = new Gateway(names);
   gateway.use([{ upstream, shelf, stack: [] }], names);
   const told: string[] = [];
-  const view = new ListView(gateway, (method) => told.push(method));
+  const problems: string[] = [];
+  const view = new ListView(
+    gateway,
+    (method) => told.push(method),
+    (problem) => problems.push(problem),
+  );
   gateway.watch({ changed: () => view.changed(), notified: () => {} });
   const set = (changed: Partial<Lists>): void => {
     lists = { ...lists, ...changed };
     watcher?.changed();
   };
-  return { view, told, set };
+  return { view, told, problems, set };
 }
 
 const toolsChanged = "notifications/tools/list_changed";
@@ -79,6 +85,19 @@ describe("ListView", () => {
     vi.advanceTimersByTime(5000);
     expect(view.text("tools/list")).toContain("up__a29");
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("leaves out what is nested too deep to be written, and tells it once", () => {
+    const { view, told, problems, set } = setUp();
+    set({ tools: [{ name: "a" }, { name: "deep", inputSchema: deep() }], resources: [deep()] });
+    expect(view.text("tools/list")).toBe('{"tools":[{"name":"up__a"}]}');
+    expect(view.text("resources/list")).toBe('{"resources":[]}');
+    set({ tools: [{ name: "b" }, { name: "deep", inputSchema: deep() }] });
+    vi.advanceTimersByTime(2000);
+    expect(told).toEqual([toolsChanged]);
+    expect(problems).toEqual([
+      "up__deep is left out of tools/list of up: it is nested too deep to be written",
+    ]);
   });
 
   it("tells resources and templates as the one thing that they are to clients", () => {

@@ -1,4 +1,4 @@
-import type { Call, Handle, Result, Tool } from "../../src/call.ts";
+import type { Call, Handle, JsonObject, Result, Tool } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import type { GatewayEvent, Report } from "../../src/events.ts";
 
@@ -31,6 +31,9 @@ export const ok = (text = "ok"): Result => ({ content: [{ type: "text", text }] 
 
 /** What a scripted upstream does with a call: answers, fails, or does what a function says. */
 type Turn = Result | Error | Handle;
+
+/** What JSON.parse takes and JSON.stringify does not: a list in a list, and so on, under a key. */
+export const deep = (): JsonObject => JSON.parse(`{"deep":${"[".repeat(9000)}${"]".repeat(9000)}}`);
 
 /** A handle that takes the next turn for each call, and the calls that it saw. */
 export function scripted(...turns: Turn[]): { handle: Handle; seen: Call[] } {

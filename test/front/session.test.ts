@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import type { Call, Handle, JsonObject, Lists, Upstream, Watcher } from "../../src/call.ts";
+import { CallError } from "../../src/errors.ts";
+import { Session } from "../../src/front/session.ts";
+import { Gateway } from "../../src/gateway.ts";
+import { PeerSlot } from "../../src/peer.ts";
+import { deep, ok } from "../support/calls.ts";
+
+/** A session over one upstream that has the tool `do`, and what the client is sent. */
+function setUp(handle: Handle) {
+  let watcher: Watcher | undefined;
+  const lists: Lists = {
+    tools: [{ name: "do" }],
+    prompts: [],
+    resources: [{ uri: "x:1" }],
+    resourceTemplates: [],
+  };
+  const upstream: Upstream = {
+    name: "up",
+    lists: () => lists,
+    instructions: () => undefined,
+    can: () => true,
+    handle,
+    notify: () => {},
+    hold: () => {},
+    watch: (given) => (watcher = given),
+    close: () => Promise.resolve(),
+  };
+  const shelf = { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map() };
+  const names = { separator: "__", maxLength: 49 };
+  const gateway = new Gateway(names);
+  gateway.use([{ upstream, shelf, stack: [] }], names);
+  const sent: JsonObject[] = [];
+  const problems: string[] = [];
+  const session = new Session(gateway, {
+    principal: "local",
+    session: "test",
+    write: (line) => sent.push(JSON.parse(line) as JsonObject),
+    listed: () => Promise.resolve(),
+    peer: new PeerSlot(),
+    onProblem: (problem) => problems.push(problem),
+  });
+  const request = async (method: string, params: JsonObject = {}): Promise<JsonObject[]> => {
+    const from = sent.length;
+    session.receive(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+    await settle();
+    return sent.slice(from);
+  };
+  const notified = (method: string, params: JsonObject): void => watcher?.notified(method, params);
+  return { request, notified, sent, problems };
+}
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe("what a server sends nested too deep to be written", () => {
+  it("is a bad answer of unknown outcome where it is a result", async () => {
+    const { request } = setUp(() => Promise.resolve({ ...ok(), structuredContent: deep() }));
+    expect(await request("tools/call", { name: "up__do" })).toMatchObject([
+      {
+        id: 1,
+        result: {
+          isError: true,
+          _meta: { "holdfast/failure": { code: "bad_answer", outcome: "unknown" } },
+        },
+      },
+    ]);
+    expect(await request("resources/read", { uri: "x:1" })).toMatchObject([
+      { id: 1, error: { code: -32603, data: { "holdfast/failure": { code: "bad_answer" } } } },
+    ]);
+  });
+
+  it("is left out of an error that passes as it is otherwise", async () => {
+    const rpc = { code: -1, message: "no", data: deep() };
+    const { request } = setUp(() =>
+      Promise.reject(new CallError("upstream_error", "no", { outcome: "answered", rpc })),
+    );
+    expect(await request("tools/call", { name: "up__do" })).toEqual([
+      { jsonrpc: "2.0", id: 1, error: { code: -1, message: "no" } },
+    ]);
+  });
+
+  it("is left out and told where it is a notification, and the call goes on", async () => {
+    const { request, notified, sent, problems } = setUp(({ onProgress }: Call) => {
+      onProgress?.({ progress: 1, ...deep() });
+      return Promise.resolve(ok());
+    });
+    const call = { name: "up__do", _meta: { progressToken: "mine" } };
+    expect(await request("tools/call", call)).toMatchObject([{ id: 1, result: ok() }]);
+    notified("notifications/message", { level: "info", data: deep() });
+    notified("notifications/resources/updated", { uri: deep()["deep"] });
+    expect(sent).toHaveLength(1);
+    expect(problems).toEqual([
+      expect.stringContaining("notifications/progress"),
+      expect.stringContaining("notifications/message"),
+    ]);
+  });
+});
