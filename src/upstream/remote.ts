@@ -21,6 +21,8 @@ const patience = 1000;
 /** Milliseconds between two pings of a connection with no call under way, and for the answer. */
 const pingInterval = 30_000;
 const pingTimeout = 10_000;
+/** So many looks in a row, `idleStopMs` together, must find a connection unused for it to be stopped. */
+const idleLooks = 4;
 
 /** Milliseconds until the next try, after `failures` tries in a row that failed or did not hold. */
 export const retryDelay = (failures: number): number =>
@@ -71,13 +73,18 @@ export class RemoteUpstream implements Upstream {
   #watcher: Watcher | undefined;
   #state: UpstreamState = "idle";
   #connection: Connection | undefined;
+  /** Of the connection. */
+  #timers: readonly Timer[] = [];
+  /** Connections that are left and take their time to end. */
+  readonly #closing = new Set<Promise<void>>();
   #info: ServerInfo | undefined;
   #lists: Lists = noLists;
   #problem: string | undefined;
   #connectMs: number | undefined;
   #failures = 0;
   #losses = 0;
-  #lastUse = 0;
+  /** Whether a call was under way since the last look for idleness. */
+  #used = false;
   #nextTry: { readonly at: number; readonly timer: Timer } | undefined;
   #attempt: Promise<void> | undefined;
   #closed = false;
@@ -137,7 +144,7 @@ export class RemoteUpstream implements Upstream {
     const connection = this.#connection;
     if (connection === undefined)
       return Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"));
-    this.#lastUse = now();
+    this.#used = true;
     const answer = connection.handle(call);
     return Memory.wants(call) ? this.#memory.after(call, answer) : answer;
   };
@@ -178,6 +185,7 @@ export class RemoteUpstream implements Upstream {
     this.#abandon.cancel(closing);
     await this.#connection?.close();
     await this.#attempt;
+    await Promise.all(this.#closing);
   }
 
   #try(): void {
@@ -211,16 +219,14 @@ export class RemoteUpstream implements Upstream {
     this.#info = connection.info;
     this.#connectMs = connectMs;
     this.#problem = undefined;
-    this.#lastUse = now();
-    const timers = [
+    this.#timers = [
       after(healthyAfter, () => (this.#failures = 0)),
       every(pingInterval, () => void this.#ping(connection)),
-      this.#stopWhenIdle(connection),
+      ...this.#stopWhenIdle(connection),
     ];
     void connection.ended.then((reason) => {
-      for (const timer of timers) timer?.clear();
-      this.#connection = undefined;
-      if (this.#state === "idle") return;
+      if (this.#connection !== connection) return; // it was stopped, and another may be in its place
+      this.#leave();
       this.#losses++;
       this.#failed(reason.message);
     });
@@ -259,16 +265,28 @@ export class RemoteUpstream implements Upstream {
     }
   }
 
-  #stopWhenIdle(connection: Connection): Timer | undefined {
+  /** Looks now and then; so it costs calls nothing, and the stop comes up to half of `idleStopMs` late. */
+  #stopWhenIdle(connection: Connection): Timer[] {
     const { idleStopMs } = this.#options;
-    if (idleStopMs === 0) return undefined;
-    return every(Math.max(idleStopMs / 4, 1), () => {
-      const idle = now() - this.#lastUse >= idleStopMs;
-      if (!idle || connection.inFlight() > 0 || this.#memory.holds) return;
-      this.#connection = undefined;
+    if (idleStopMs === 0) return [];
+    let quiet = 0;
+    const look = (): void => {
+      const busy = connection.inFlight() > 0 || this.#memory.holds;
+      quiet = busy || this.#used ? 0 : quiet + 1;
+      this.#used = busy;
+      if (quiet < idleLooks) return;
+      this.#leave();
       this.#moveTo("idle", "no call for its idleStopMs");
-      void connection.close();
-    });
+      const closing = connection.close().finally(() => this.#closing.delete(closing));
+      this.#closing.add(closing);
+    };
+    return [every(Math.max(idleStopMs / idleLooks, 1), look)];
+  }
+
+  /** The connection is no longer used. */
+  #leave(): void {
+    for (const timer of this.#timers) timer.clear();
+    this.#connection = undefined;
   }
 
   #failed(problem: string): void {

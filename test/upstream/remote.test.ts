@@ -253,12 +253,40 @@ describe("RemoteUpstream", () => {
     expect(upstream.status().state).toBe("ready");
     first.state.inFlight = 0;
     await vi.advanceTimersByTimeAsync(1000);
+    expect(first.state.closed).toBe(false); // the time counts from the end of a call
+    await vi.advanceTimersByTimeAsync(500);
     expect(first.state.closed).toBe(true);
     expect(upstream.status()).toMatchObject({ state: "idle", losses: 0, tools: 1 });
     await upstream.ready(call());
     expect(tries()).toBe(2);
     expect(upstream.status().state).toBe("ready");
     await upstream.close();
+  });
+
+  it("keeps the connection that a call woke while the one before takes its time to end", async () => {
+    const first = fakeConnection();
+    let gone = (): void => {};
+    const closing = new Promise<void>((resolve) => (gone = resolve));
+    const lingering = { ...first, connection: { ...first.connection, close: () => closing } };
+    const second = fakeConnection();
+    const { upstream, tries } = setUpWith({ idleStopMs: 1000 }, lingering, second);
+    upstream.start();
+    await vi.advanceTimersByTimeAsync(1250);
+    expect(upstream.status().state).toBe("idle");
+    await upstream.ready(call());
+    first.end("it left at last");
+    await vi.advanceTimersByTimeAsync(500);
+    second.state.inFlight = 1;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(upstream.status()).toMatchObject({ state: "ready", losses: 0 });
+    expect(tries()).toBe(2);
+    let closed = false;
+    const close = upstream.close().then(() => (closed = true));
+    await settle();
+    expect(closed).toBe(false);
+    gone();
+    await close;
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("is connected anew when it answers no ping, unless calls are under way", async () => {
