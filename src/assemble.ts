@@ -75,7 +75,8 @@ export class Holdfast {
       config.names,
     );
     for (const { remote } of this.#running) remote.start();
-    this.#listed = firstTries(this.#running.map(({ remote }) => remote.known));
+    const known = this.#running.map(({ remote }) => remote.known);
+    this.#listed = firstTries(known, this.peer.capabilities);
     const kept = new Set(this.#running.map(({ remote }) => remote));
     for (const { remote } of before.values()) if (!kept.has(remote)) void retire(remote);
   }
