@@ -103,11 +103,14 @@ export class Holdfast {
   #run(server: ServerConfig, before: Running | undefined): Running {
     if (before !== undefined && sameData(before.server, server)) return before;
     const kept = before !== undefined && sameProcess(before.server, server);
-    const { remote, manifest } = kept ? before : this.#start(server);
+    const { remote, manifest } = kept ? before : this.#start(server, before?.remote);
     return { server, remote, manifest, entry: this.#entry(server, remote) };
   }
 
-  #start(server: ServerConfig): Pick<Running, "remote" | "manifest"> {
+  #start(
+    server: ServerConfig,
+    predecessor: RemoteUpstream | undefined,
+  ): Pick<Running, "remote" | "manifest"> {
     const { name, transport, startTimeoutMs, idleStopMs } = server;
     const { report, environment, records, folders } = this.#around;
     const tell = (problem: string): void =>
@@ -120,6 +123,7 @@ export class Holdfast {
       idleStopMs,
       report,
       disabled,
+      predecessor,
       accept: acceptTools(name, report),
       connect: connector(name, transport, {
         environment,

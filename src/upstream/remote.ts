@@ -44,6 +44,8 @@ export interface RemoteOptions {
   readonly remember: (manifest: Manifest) => void;
   /** Why it is never to be started. */
   readonly disabled?: string | undefined;
+  /** In whose place it comes: it serves what that one knew until it knows better, and who waits for it. */
+  readonly predecessor?: RemoteUpstream | undefined;
 }
 
 /** What people want to know of an upstream. Times are milliseconds. */
@@ -66,8 +68,8 @@ export class RemoteUpstream implements Upstream {
   /** Resolves when the first try has ended, well or not. */
   readonly settled: Promise<void>;
   readonly #options: RemoteOptions;
-  readonly #waiters = new Waiters();
-  readonly #memory = new Memory();
+  #waiters = new Waiters();
+  #memory = new Memory();
   readonly #abandon = new Cancel();
   #settle = (): void => {};
   #watcher: Watcher | undefined;
@@ -89,11 +91,13 @@ export class RemoteUpstream implements Upstream {
   #attempt: Promise<void> | undefined;
   #closed = false;
   #held = false;
+  #successor: RemoteUpstream | undefined;
 
   constructor(options: RemoteOptions) {
     this.name = options.name;
     this.#options = options;
     this.settled = new Promise((resolve) => (this.#settle = resolve));
+    if (options.predecessor !== undefined) this.#follow(options.predecessor);
     if (options.manifest !== undefined) {
       this.#lists = options.manifest.lists;
       this.#info = options.manifest.info;
@@ -102,6 +106,7 @@ export class RemoteUpstream implements Upstream {
       this.#state = "disabled";
       this.#problem = options.disabled;
       this.#settle();
+      this.#waiters.refuse(this.#unavailable(options.disabled));
     }
   }
 
@@ -134,6 +139,7 @@ export class RemoteUpstream implements Upstream {
   /** Undefined when a call can go now, else a promise that it can; rejects when that is too far off. */
   ready(call: Call): Promise<void> | undefined {
     if (this.#connection !== undefined) return undefined;
+    if (this.#successor !== undefined) return this.#successor.ready(call);
     this.start();
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -143,7 +149,10 @@ export class RemoteUpstream implements Upstream {
   readonly handle = (call: Call): Promise<Result> => {
     const connection = this.#connection;
     if (connection === undefined)
-      return Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"));
+      return (
+        this.#successor?.handle(call) ??
+        Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"))
+      );
     this.#used = true;
     const answer = connection.handle(call);
     return Memory.wants(call) ? this.#memory.after(call, answer) : answer;
@@ -181,11 +190,20 @@ export class RemoteUpstream implements Upstream {
     this.#nextTry = undefined;
     this.#settle();
     const closing = this.#unavailable("it is being closed");
-    this.#waiters.refuse(closing);
+    if (this.#successor === undefined) this.#waiters.refuse(closing);
     this.#abandon.cancel(closing);
     await this.#connection?.close();
     await this.#attempt;
     await Promise.all(this.#closing);
+  }
+
+  #follow(predecessor: RemoteUpstream): void {
+    predecessor.#successor = this;
+    this.#waiters = predecessor.#waiters;
+    this.#memory = predecessor.#memory;
+    this.#lists = predecessor.#lists;
+    this.#info = predecessor.#info;
+    this.#held = predecessor.#held;
   }
 
   #try(): void {
@@ -291,7 +309,7 @@ export class RemoteUpstream implements Upstream {
 
   #failed(problem: string): void {
     this.#settle();
-    if (this.#closed) return;
+    if (this.#closed || this.#successor !== undefined) return;
     this.#problem = problem;
     const delay = retryDelay(++this.#failures);
     this.#nextTry = { at: now() + delay, timer: after(delay, () => this.#try()) };

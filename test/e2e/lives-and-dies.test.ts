@@ -175,6 +175,24 @@ describe("a config file that changes", () => {
     expect(textOf(await client.call("s__pid"))).toBe(pid);
   });
 
+  it("keeps a changed server listed while it starts anew, and calls that wait for it go to the new one", async () => {
+    const server = (delay: number) => ({
+      mcpServers: { odd: odd({ tools: "echo", "start-delay": delay }) },
+    });
+    const file = configFile(server(60_000));
+    const client = startGateway(file);
+    await client.initialize();
+    const waiting = client.call("odd__echo", { a: 1 });
+    await client.tools();
+    writeFileSync(file, JSON.stringify(server(10)));
+    expect(textOf(await waiting)).toBe('{"a":1}');
+    const before = await client.tools();
+    writeFileSync(file, JSON.stringify(server(2000)));
+    await eventually(async () => (await stateOf(client, "odd"))?.["state"] === "connecting");
+    expect(await client.tools()).toEqual(before);
+    expect(textOf(await client.call("odd__echo", { b: 2 }))).toBe('{"b":2}');
+  });
+
   it("lets calls under way on a server that goes come to their end", async () => {
     const server = odd({ tools: "sleep" });
     const file = configFile({ mcpServers: { odd: server } });

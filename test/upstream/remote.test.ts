@@ -355,4 +355,63 @@ describe("RemoteUpstream", () => {
     expect(tries()).toBe(1);
     expect(vi.getTimerCount()).toBe(0);
   });
+
+  describe("in the place of another", () => {
+    it("lists what that one did, and tells its server what that one's was told", async () => {
+      const { upstream: predecessor } = setUp(fakeConnection(["a"]));
+      predecessor.start();
+      await settle();
+      await predecessor.handle(call({ method: "resources/subscribe", params: { uri: "a" } }));
+      await predecessor.handle(call({ method: "logging/setLevel", params: { level: "info" } }));
+      const next = fakeConnection(["b"]);
+      const { upstream } = setUpWith({ predecessor }, next);
+      upstream.start();
+      await predecessor.close();
+      await upstream.known;
+      expect(upstream.lists().tools).toEqual([{ name: "a" }]);
+      await settle();
+      expect(upstream.lists().tools).toEqual([{ name: "b" }]);
+      expect(next.state.requests).toEqual(["resources/subscribe", "logging/setLevel"]);
+    });
+
+    it("gets the calls that wait for that one", async () => {
+      const { upstream: predecessor } = setUp("hang");
+      const wait = (predecessor.ready(call()) ?? Promise.resolve()).then(() =>
+        predecessor.handle(call()),
+      );
+      const { upstream } = setUpWith({ predecessor }, fakeConnection());
+      await predecessor.close();
+      upstream.start();
+      expect(await wait).toEqual(ok());
+      expect(predecessor.ready(call())).toBeUndefined();
+      await upstream.close();
+    });
+
+    it("refuses them where it is disabled", async () => {
+      const { upstream: predecessor } = setUp("hang");
+      const outcome = outcomeOf(predecessor.ready(call()) ?? Promise.resolve());
+      const { upstream } = setUpWith({ predecessor, disabled: "it is disabled in config" });
+      await predecessor.close();
+      expect(await outcome).toMatchObject({
+        code: "unavailable",
+        outcome: "failed",
+        message: "up is not available: it is disabled in config",
+      });
+      expect(upstream.lists().tools).toEqual([]);
+    });
+
+    it("is the only one that connects anew when that one is lost", async () => {
+      const first = fakeConnection();
+      const { upstream: predecessor, tries } = setUp(first);
+      predecessor.start();
+      await settle();
+      const { upstream } = setUpWith({ predecessor }, fakeConnection());
+      upstream.start();
+      first.end("it crashed");
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(tries()).toBe(1);
+      expect(await predecessor.handle(call())).toEqual(ok());
+      await upstream.close();
+    });
+  });
 });
