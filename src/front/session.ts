@@ -265,10 +265,17 @@ export class Session implements Transport {
   #tellLevel(): void {
     if (this.#level === undefined) return;
     const params = { level: this.#level };
-    for (const upstream of this.#gateway.upstreams) {
-      if (!upstream.can("logging") || this.#leveled.has(upstream.name)) continue;
-      this.#leveled.add(upstream.name);
-      this.#own(upstream.name, "logging/setLevel", params).catch(() => {});
+    const { upstreams } = this.#gateway;
+    for (const name of this.#leveled)
+      if (!upstreams.some((upstream) => upstream.name === name)) this.#leveled.delete(name);
+    for (const upstream of upstreams) {
+      const { name } = upstream;
+      if (!upstream.can("logging") || this.#leveled.has(name)) continue;
+      this.#leveled.add(name);
+      this.#own(name, "logging/setLevel", params).catch((error: unknown) => {
+        // One that could not be told is told when it has come back.
+        if (asCallError(error).rpc === undefined) this.#leveled.delete(name);
+      });
     }
   }
 

@@ -4,7 +4,7 @@ import { CallError } from "../../src/errors.ts";
 import { Session } from "../../src/front/session.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { PeerSlot } from "../../src/peer.ts";
-import { deep, ok } from "../support/calls.ts";
+import { deep, ok, scripted } from "../support/calls.ts";
 
 /** A session over one upstream that has the tool `do`, and what the client is sent. */
 function setUp(handle: Handle) {
@@ -29,7 +29,9 @@ function setUp(handle: Handle) {
   const shelf = { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map() };
   const names = { separator: "__", maxLength: 49 };
   const gateway = new Gateway(names);
-  gateway.use([{ upstream, shelf, stack: [] }], names);
+  const entry = { upstream, shelf, stack: [] };
+  const use = (it: boolean): void => gateway.use(it ? [entry] : [], names);
+  use(true);
   const sent: JsonObject[] = [];
   const problems: string[] = [];
   const session = new Session(gateway, {
@@ -47,7 +49,8 @@ function setUp(handle: Handle) {
     return sent.slice(from);
   };
   const notified = (method: string, params: JsonObject): void => watcher?.notified(method, params);
-  return { request, notified, sent, problems };
+  const changed = (): void => watcher?.changed();
+  return { request, notified, changed, use, sent, problems };
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -93,5 +96,38 @@ describe("what a server sends nested too deep to be written", () => {
       expect.stringContaining("notifications/progress"),
       expect.stringContaining("notifications/message"),
     ]);
+  });
+});
+
+describe("the client's log level", () => {
+  const unavailable = new CallError("unavailable", "up is not available", { outcome: "failed" });
+  const refused = new CallError("upstream_error", "no", {
+    outcome: "answered",
+    rpc: { code: -32601, message: "no" },
+  });
+
+  it.each([
+    ["that could not be told is told when the server has come back", unavailable, 2],
+    ["that a server has refused is not told again", refused, 1],
+  ])("%s", async (_, error, times) => {
+    const script = scripted(error, ok());
+    const { request, changed } = setUp(script.handle);
+    expect(await request("logging/setLevel", { level: "debug" })).toMatchObject([{ result: {} }]);
+    changed();
+    await settle();
+    changed();
+    await settle();
+    expect(script.seen.map(({ params }) => params)).toEqual(
+      Array.from({ length: times }, () => ({ level: "debug" })),
+    );
+  });
+
+  it("is told again to a server that config took away and brought back", async () => {
+    const script = scripted(ok(), ok());
+    const { request, use } = setUp(script.handle);
+    await request("logging/setLevel", { level: "debug" });
+    use(false);
+    use(true);
+    expect(script.seen).toHaveLength(2);
   });
 });
