@@ -11,6 +11,13 @@ export interface Route {
   readonly tool?: Tool;
 }
 
+/** A resource of an upstream, and the URI under which the client subscribed to it. */
+interface Subscription {
+  readonly upstream: string;
+  readonly uri: string;
+  readonly clientUri: string;
+}
+
 /** Links and tasks that one session remembers; the oldest is forgotten first. */
 const mostRemembered = 10_000;
 
@@ -24,8 +31,7 @@ export class Routes {
   readonly #links = new LRUCache<string, string>({ max: mostRemembered });
   /** Who runs a task, by its id. */
   readonly #tasks = new LRUCache<string, string>({ max: mostRemembered });
-  /** The client's URI of a subscription, by upstream and its own URI. */
-  readonly #subscriptions = new Map<string, string>();
+  readonly #subscriptions = new Map<string, Subscription>();
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
@@ -54,24 +60,36 @@ export class Routes {
   }
 
   /** Remembers what an answer names, and what it settles. */
-  learn(method: string, clientParams: JsonObject, route: Route, result: Result): void {
+  learn(method: string, route: Route, result: Result): void {
     const { upstream } = route;
     if (method === "tools/call") this.#learnFrom(result, upstream);
-    else if (method === "resources/subscribe")
-      this.#subscriptions.set(
-        subscription(upstream, route.params["uri"]),
-        String(clientParams["uri"]),
-      );
     else if (method === "resources/unsubscribe")
-      this.#subscriptions.delete(subscription(upstream, route.params["uri"]));
+      this.#subscriptions.delete(keyOf(upstream, String(route.params["uri"])));
     else if (method === "tasks/list" && Array.isArray(result["tasks"]))
       for (const task of result["tasks"]) this.#learnTask(task, upstream);
   }
 
-  /** The URI under which the client subscribed to a resource of an upstream, if it did. */
+  /** Notes a subscription before it is asked for: an update may come before the answer. Answers how to forget it. */
+  subscribe({ uri: clientUri }: JsonObject, { upstream, params }: Route): () => void {
+    const uri = String(params["uri"]);
+    const key = keyOf(upstream, uri);
+    const before = this.#subscriptions.get(key);
+    this.#subscriptions.set(key, { upstream, uri, clientUri: String(clientUri) });
+    return () => {
+      if (before === undefined) this.#subscriptions.delete(key);
+      else this.#subscriptions.set(key, before);
+    };
+  }
+
+  /** The client's URI for a resource of an upstream that it subscribed to, itself or what it is a part of. */
   subscribedAs(upstream: string, uri: unknown): string | undefined {
     if (typeof uri !== "string") return undefined;
-    return this.#subscriptions.get(subscription(upstream, uri));
+    const whole = this.#subscriptions.get(keyOf(upstream, uri));
+    if (whole !== undefined) return whole.clientUri;
+    for (const one of this.#subscriptions.values())
+      if (one.upstream === upstream && isPart(uri, one.uri))
+        return `${one.clientUri}${uri.slice(one.uri.length)}`;
+    return undefined;
   }
 
   #tool(params: JsonObject): Route[] | RpcError {
@@ -141,4 +159,8 @@ export class Routes {
 
 const wrong = (message: string): RpcError => ({ code: invalidParams, message });
 
-const subscription = (upstream: string, uri: unknown): string => JSON.stringify([upstream, uri]);
+const keyOf = (upstream: string, uri: string): string => JSON.stringify([upstream, uri]);
+
+/** Whether a URI is under another, as `file:///a/b`, `file:///a?b` and `file:///a#b` are under `file:///a`. */
+const isPart = (uri: string, whole: string): boolean =>
+  uri.startsWith(whole) && (whole.endsWith("/") || /^[/?#]/.test(uri.slice(whole.length)));

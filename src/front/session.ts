@@ -174,6 +174,8 @@ export class Session implements Transport {
     [route, ...others]: readonly Route[],
   ): void {
     if (route === undefined) return;
+    const forget =
+      method === "resources/subscribe" ? this.#routes.subscribe(params, route) : undefined;
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
     this.#gateway
       .send({
@@ -193,10 +195,11 @@ export class Session implements Transport {
       })
       .then(
         (result) => {
-          this.#routes.learn(method, params, route, result);
+          this.#routes.learn(method, route, result);
           this.#finish(id, signal, () => this.#answer(id, method, result));
         },
         (thrown: unknown) => {
+          forget?.();
           const error = asCallError(thrown);
           const next = error.rpc !== undefined && signal.reason === undefined && others.length > 0;
           if (next) this.#relay(id, method, params, signal, others);
@@ -285,7 +288,7 @@ export class Session implements Transport {
     const ask = async (upstream: string): Promise<unknown[]> => {
       const route = { upstream, params: {} };
       const result = await this.#own(upstream, "tasks/list", {}).catch((): Result => ({}));
-      this.#routes.learn("tasks/list", {}, route, result);
+      this.#routes.learn("tasks/list", route, result);
       return Array.isArray(result["tasks"]) ? result["tasks"] : [];
     };
     void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>

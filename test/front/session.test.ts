@@ -131,3 +131,34 @@ describe("the client's log level", () => {
     expect(script.seen).toHaveLength(2);
   });
 });
+
+describe("updates of resources", () => {
+  const update = "notifications/resources/updated";
+  const subscribe = "resources/subscribe";
+
+  it("that come before the answer to the subscription, or are of a part, reach the client", async () => {
+    const { request, notified, sent } = setUp(() => {
+      notified(update, { uri: "x:1" });
+      return Promise.resolve({});
+    });
+    const note = (uri: string) => ({ jsonrpc: "2.0", method: update, params: { uri } });
+    const answer = { jsonrpc: "2.0", id: 1, result: {} };
+    expect(await request(subscribe, { uri: "x:1" })).toEqual([note("x:1"), answer]);
+    for (const uri of ["x:1/a", "x:1#b", "x:10", "x:", "y:1"]) notified(update, { uri });
+    expect(sent.slice(2)).toEqual([note("x:1/a"), note("x:1#b")]);
+    await request(subscribe, { uri: "holdfast://up/x:2" });
+    notified(update, { uri: "x:2/c" });
+    expect(sent.at(-1)).toEqual(note("holdfast://up/x:2/c"));
+  });
+
+  it("do not where the subscription was refused or ended", async () => {
+    const script = scripted(new Error("no"), ok(), ok());
+    const { request, notified, sent } = setUp(script.handle);
+    await request(subscribe, { uri: "x:1" });
+    notified(update, { uri: "x:1" });
+    await request(subscribe, { uri: "x:2" });
+    await request("resources/unsubscribe", { uri: "x:2" });
+    notified(update, { uri: "x:2" });
+    expect(sent.filter(({ method }) => method === update)).toEqual([]);
+  });
+});
