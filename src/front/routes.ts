@@ -37,11 +37,14 @@ export class Routes {
     this.#gateway = gateway;
   }
 
-  /** The places to ask, the best first; undefined where the method is none that is relayed. */
-  find(method: string, params: JsonObject): Route[] | RpcError | undefined {
+  /**
+   * The places to ask, the best first; undefined where the method is none that is relayed. `late` says that
+   * there is no use in waiting for the lists of more servers.
+   */
+  find(method: string, params: JsonObject, late: boolean): Route[] | RpcError | undefined {
     switch (method) {
       case "tools/call":
-        return this.#tool(params);
+        return this.#tool(params, late);
       case "prompts/get":
         return this.#prompt(params);
       case "resources/read":
@@ -92,10 +95,10 @@ export class Routes {
     return undefined;
   }
 
-  #tool(params: JsonObject): Route[] | RpcError {
+  #tool(params: JsonObject, late: boolean): Route[] | RpcError {
     const { name } = params;
     if (typeof name !== "string") return wrong("expected params.name to be a string");
-    const tool = this.#gateway.findTool(name);
+    const tool = this.#gateway.findTool(name, late);
     if (tool === undefined) return wrong(`Unknown tool: ${name}`);
     return [{ upstream: tool.upstream, tool, params: { ...params, name: tool.remoteName } }];
   }

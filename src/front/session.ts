@@ -139,7 +139,7 @@ export class Session implements Transport {
       const wrong = wrongParams(params);
       if (wrong !== undefined) return this.#error(id, wrong);
       const given = (params ?? {}) as JsonObject;
-      const routes = this.#routes.find(method, given);
+      const routes = this.#routes.find(method, given, false);
       if (routes === undefined) this.#toSdk(message);
       else this.#request(id, method, given, routes);
     }
@@ -159,7 +159,7 @@ export class Session implements Transport {
     if (Array.isArray(found)) return this.#relay(id, method, params, signal, found);
     // A client may know a name from an earlier run, and its server may still be connecting.
     void this.#options.listed().then(() => {
-      const late = this.#routes.find(method, params);
+      const late = this.#routes.find(method, params, true);
       if (Array.isArray(late) && signal.reason === undefined)
         this.#relay(id, method, params, signal, late);
       else this.#finish(id, signal, () => this.#error(id, found));

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Lists, Upstream, Watcher } from "../../src/call.ts";
+import type { Lists, Watcher } from "../../src/call.ts";
 import { ListView } from "../../src/front/list-view.ts";
 import { Gateway } from "../../src/gateway.ts";
-import { deep } from "../support/calls.ts";
+import { deep, names, shelf, upstream } from "../support/calls.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -11,21 +11,9 @@ afterEach(() => vi.useRealTimers());
 function setUp() {
   let lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
   let watcher: Watcher | undefined;
-  const upstream: Upstream = {
-    name: "up",
-    lists: () => lists,
-    instructions: () => undefined,
-    can: () => true,
-    handle: () => Promise.resolve({}),
-    notify: () => {},
-    hold: () => {},
-    watch: (given) => (watcher = given),
-    close: () => Promise.resolve(),
-  };
-  const shelf = { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map() };
-  const names = { separator: "__", maxLength: 49 };
+  const up = upstream({ lists: () => lists, watch: (given) => (watcher = given) });
   const gateway = new Gateway(names);
-  gateway.use([{ upstream, shelf, stack: [] }], names);
+  gateway.use([{ upstream: up, shelf: shelf("up"), stack: [] }], names);
   const told: string[] = [];
   const problems: string[] = [];
   const view = new ListView(

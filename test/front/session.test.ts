@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import type { Call, Handle, JsonObject, Lists, Upstream, Watcher } from "../../src/call.ts";
+import type { Call, Handle, JsonObject, Lists, Watcher } from "../../src/call.ts";
 import { CallError } from "../../src/errors.ts";
 import { Session } from "../../src/front/session.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { PeerSlot } from "../../src/peer.ts";
-import { deep, ok, scripted } from "../support/calls.ts";
+import { deep, names, ok, scripted, shelf, upstream } from "../support/calls.ts";
 
 /** A session over one upstream that has the tool `do`, and what the client is sent. */
 function setUp(handle: Handle) {
@@ -15,22 +15,10 @@ function setUp(handle: Handle) {
     resources: [{ uri: "x:1" }],
     resourceTemplates: [],
   };
-  const upstream: Upstream = {
-    name: "up",
-    lists: () => lists,
-    instructions: () => undefined,
-    can: () => true,
-    handle,
-    notify: () => {},
-    hold: () => {},
-    watch: (given) => (watcher = given),
-    close: () => Promise.resolve(),
-  };
-  const shelf = { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map() };
-  const names = { separator: "__", maxLength: 49 };
+  const up = upstream({ handle, lists: () => lists, watch: (given) => (watcher = given) });
   const gateway = new Gateway(names);
-  const entry = { upstream, shelf, stack: [] };
-  const use = (it: boolean): void => gateway.use(it ? [entry] : [], names);
+  const entry = { upstream: up, shelf: shelf("up"), stack: [] };
+  const use = (present: boolean): void => gateway.use(present ? [entry] : [], names);
   use(true);
   const sent: JsonObject[] = [];
   const problems: string[] = [];
