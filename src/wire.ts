@@ -66,6 +66,11 @@ export class LineWriter {
 
   readonly #onPressure: ((slow: boolean) => void) | undefined;
 
+  /** How much is not yet taken by the other side: bytes, or characters of what is all ASCII. */
+  get waiting(): number {
+    return this.#pending.length + this.#stream.writableLength;
+  }
+
   write(line: string): void {
     if (this.#pending === "") process.nextTick(this.#flush);
     this.#pending += `${line}\n`;

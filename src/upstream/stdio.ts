@@ -9,6 +9,9 @@ import type { Connection, ConnectionEvents } from "./connection.ts";
 import { Link } from "./link.ts";
 import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
 
+/** Bytes that may wait for a server to read them; beyond, calls are refused. */
+const mostWaiting = 64 * 1024 * 1024;
+
 /** What a connection on stdio needs besides its program. */
 export interface StdioOptions extends ConnectionEvents {
   readonly peer: Peer;
@@ -28,6 +31,7 @@ export async function connectStdio(
   const server = new ServerProcess(program, options.stderr, records);
   const writer = new LineWriter(server.stdin);
   const link = new Link(upstream, (message) => {
+    if (writer.waiting > mostWaiting) return overloaded(upstream);
     const line = toJson(message);
     if (line === undefined) return unwritable(upstream);
     writer.write(line);
@@ -67,6 +71,13 @@ export async function connectStdio(
     );
   }
 }
+
+const overloaded = (upstream: string): CallError =>
+  new CallError(
+    "overloaded",
+    `${upstream} does not read what it is sent: ${mostWaiting >> 20} MiB wait for it`,
+    { outcome: "failed", upstream, local: true },
+  );
 
 const unwritable = (upstream: string): CallError =>
   new CallError(

@@ -109,6 +109,30 @@ describe("a server that says too much", () => {
   });
 });
 
+describe("a server that stops reading", () => {
+  it("is sent no more than 64 MiB, then calls are refused at once", async () => {
+    const client = startGateway({
+      policies: { timeout: { attemptMs: 1000 } },
+      mcpServers: { odd: odd({ tools: "deaf,echo" }), good: odd({ tools: "echo" }) },
+    });
+    await client.initialize();
+    await client.tools();
+    await client.call("odd__deaf");
+    const big = "x".repeat(4 << 20);
+    const calls = Array.from({ length: 24 }, () => client.call("odd__echo", { big }));
+    const codes = (await Promise.all(calls)).map(
+      (result) => (failureOf(result) as { code: string; outcome: string }).code,
+    );
+    expect(new Set(codes)).toEqual(new Set(["timeout", "overloaded"]));
+    expect(codes.filter((code) => code === "timeout").length).toBeLessThanOrEqual(18);
+    expect(failureOf(await client.call("odd__echo"))).toMatchObject({
+      code: "overloaded",
+      outcome: "failed",
+    });
+    expect(textOf(await client.call("good__echo"))).toBe("{}");
+  });
+});
+
 describe("a server that is stopped when idle", () => {
   it("stays listed, and is started by the next call", async () => {
     const client = startServers({ odd: { ...odd({ tools: "echo" }), idleStopMs: 200 } });
