@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -84,7 +84,7 @@ export class ManifestFile {
   }
 
   async #replace(text: string): Promise<void> {
-    const temporary = `${this.#file}.${process.pid}.tmp`;
+    const temporary = `${this.#file}.${randomUUID()}.tmp`;
     try {
       mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, text, { mode: 0o600 });

@@ -33,6 +33,15 @@ describe("ManifestFile", () => {
     expect(open({ ...transport, env: { TOKEN: "other" } }).read()).toBeUndefined();
   });
 
+  it("is written whole where two servers that are reached alike write at once", async () => {
+    const problems: string[] = [];
+    const files = [open(transport, problems), open(transport, problems)];
+    for (const file of files) file.write(manifest("a"));
+    await Promise.all(files.map((file) => file.flush()));
+    expect(problems).toEqual([]);
+    expect(open().read()).toEqual(manifest("a"));
+  });
+
   it("is for its owner alone, and holds no secret of how the server is reached", async () => {
     const file = open();
     file.write(manifest("a"));
