@@ -64,6 +64,9 @@ export class Session implements Transport {
   readonly #requests = new Map<unknown, Cancel>();
   /** Servers that were told the client's log level. */
   readonly #leveled = new Set<string>();
+  /** Resolves when the client says that it is initialised: servers ask it nothing before. */
+  readonly #initialized: Promise<void>;
+  #setInitialized = (): void => {};
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -73,10 +76,13 @@ export class Session implements Transport {
     this.#options = options;
     this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
     this.#routes = new Routes(gateway);
+    this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
-    this.#asking = new Asking(gateway, (method, params, signal) =>
-      this.#sdk().request({ method, params }, ResultSchema, { timeout: longestDelay, signal }),
-    );
+    const wait = { timeout: longestDelay };
+    this.#asking = new Asking(gateway, async (method, params, signal) => {
+      await this.#initialized;
+      return this.#sdk().request({ method, params }, ResultSchema, { ...wait, signal });
+    });
     this.#stopWatching = gateway.watch({
       changed: () => {
         this.#lists.changed();
@@ -148,6 +154,7 @@ export class Session implements Transport {
   #takeNotification(method: string, params: unknown, message: JsonObject): void {
     if (method === "notifications/cancelled" && this.#cancel(params)) return;
     if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
+    if (method === "notifications/initialized") this.#setInitialized();
     if (method === "notifications/roots/list_changed") this.#gateway.notifyAll(method, {});
     else this.#toSdk(message);
   }

@@ -4,7 +4,7 @@ import { CallError } from "../../src/errors.ts";
 import { Session } from "../../src/front/session.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { PeerSlot } from "../../src/peer.ts";
-import { deep, names, ok, scripted, shelf, upstream } from "../support/calls.ts";
+import { deep, names, ok, outcomeOf, scripted, shelf, upstream } from "../support/calls.ts";
 
 /** A session over one upstream that has the tool `do`, and what the client is sent. */
 function setUp(handle: Handle) {
@@ -22,23 +22,26 @@ function setUp(handle: Handle) {
   use(true);
   const sent: JsonObject[] = [];
   const problems: string[] = [];
+  const peer = new PeerSlot();
   const session = new Session(gateway, {
     principal: "local",
     session: "test",
     write: (line) => sent.push(JSON.parse(line) as JsonObject),
     listed: () => Promise.resolve(),
-    peer: new PeerSlot(),
+    peer,
     onProblem: (problem) => problems.push(problem),
   });
+  const receive = (message: JsonObject): void =>
+    session.receive(JSON.stringify({ jsonrpc: "2.0", ...message }));
   const request = async (method: string, params: JsonObject = {}): Promise<JsonObject[]> => {
     const from = sent.length;
-    session.receive(JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }));
+    receive({ id: 1, method, params });
     await settle();
     return sent.slice(from);
   };
   const notified = (method: string, params: JsonObject): void => watcher?.notified(method, params);
   const changed = (): void => watcher?.changed();
-  return { request, notified, changed, use, sent, problems };
+  return { request, receive, peer, notified, changed, use, sent, problems };
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -149,4 +152,26 @@ describe("updates of resources", () => {
     notified(update, { uri: "x:2" });
     expect(sent.filter(({ method }) => method === update)).toEqual([]);
   });
+});
+
+it("asks the client nothing for a server before the client says that it is initialised", async () => {
+  const { request, receive, sent, peer } = setUp(() => Promise.resolve({}));
+  await request("initialize", {
+    protocolVersion: "2025-11-25",
+    capabilities: { roots: {} },
+    clientInfo: { name: "test", version: "1" },
+  });
+  const { signal } = new AbortController();
+  const asked = peer.ask("up", "roots/list", {}, signal);
+  const takenBack = outcomeOf(
+    peer.ask("up", "roots/list", {}, AbortSignal.abort(new Error("no longer"))),
+  );
+  await settle();
+  expect(sent).toHaveLength(1);
+  receive({ method: "notifications/initialized" });
+  await settle();
+  expect(sent.slice(1)).toMatchObject([{ method: "roots/list" }]);
+  receive({ id: sent[1]?.["id"], result: { roots: [] } });
+  expect(await asked).toEqual({ roots: [] });
+  expect(await takenBack).toMatchObject({ message: "no longer" });
 });
