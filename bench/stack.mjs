@@ -106,6 +106,7 @@ async function measure(run, width) {
   const before = process.cpuUsage();
   await Promise.all(
     Array.from({ length: width }, async () => {
+      // oxlint-disable-next-line no-await-in-loop -- so many at once
       while (left > 0) await run(left--);
     }),
   );
@@ -119,6 +120,7 @@ for (const width of [1, 64]) {
   const seen = Object.fromEntries(Object.keys(rows).map((name) => [name, []]));
   for (let round = 0; round <= rounds; round++)
     for (const [name, run] of Object.entries(rows)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
       const ns = await measure(run, width);
       if (round > 0) seen[name].push(ns); // the first warms up
     }

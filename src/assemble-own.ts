@@ -91,7 +91,7 @@ const nameOf = ({ definition }: OwnTool): string =>
 
 /** The tool of that name, unless it is one of Holdfast's own: no tool runs itself. */
 function remote(gateway: Gateway, name: string): Tool | undefined {
-  const tool = gateway.findTool(name);
+  const tool = gateway.findTool(name, true);
   return tool?.upstream === ownName ? undefined : tool;
 }
 

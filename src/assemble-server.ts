@@ -49,8 +49,12 @@ export interface Started {
   readonly epoch: Epoch;
 }
 
-/** Starts what `server` describes; nothing is connected yet. */
-export function startServer(server: ServerConfig, services: Services): Started {
+/** Builds what `server` describes, which goes on where `predecessor` ends; nothing is connected yet. */
+export function startServer(
+  server: ServerConfig,
+  services: Services,
+  predecessor: RemoteUpstream | undefined,
+): Started {
   const { name, transport, startTimeoutMs, idleStopMs } = server;
   const { report, environment, records, folders, peer } = services;
   const tell = (problem: string): void =>
@@ -63,6 +67,7 @@ export function startServer(server: ServerConfig, services: Services): Started {
     idleStopMs,
     report,
     disabled,
+    predecessor,
     accept: acceptTools(name, report),
     connect: connector(name, transport, {
       environment,
@@ -215,7 +220,7 @@ function verifier(
   const args = compileTemplate(template, { scope: ["arguments"], where });
   const test = compileExpression(happened, { scope: ["arguments", "result"], where });
   return async (call: Call): Promise<Verified> => {
-    const tool = gateway.findTool(name);
+    const tool = gateway.findTool(name, true);
     if (tool?.effect !== "read") return "unknown";
     const given = argumentsOf(call);
     try {

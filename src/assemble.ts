@@ -123,7 +123,8 @@ export class Holdfast {
       [...config.groups.values()].map(({ providers }) => providers.map(({ tool }) => tool)),
     );
     for (const { remote } of this.#running) remote.start();
-    this.#listed = firstTries(this.#running.map(({ remote }) => remote.known));
+    const known = this.#running.map(({ remote }) => remote.known);
+    this.#listed = firstTries(known, this.peer.capabilities);
     const kept = new Set(this.#running.map(({ remote }) => remote));
     for (const { remote } of before.values()) if (!kept.has(remote)) void retire(remote);
     const names = new Set(servers.map(({ name }) => name));
@@ -160,7 +161,7 @@ export class Holdfast {
     if (same) return before;
     const services = { ...this.#services, middlewares };
     const kept = before !== undefined && sameProcess(before.server, server);
-    const started = kept ? before : startServer(server, services);
+    const started = kept ? before : startServer(server, services, before?.remote);
     const { remote, manifest, epoch } = started;
     const entry = serverEntry(server, started, services);
     return { server, remote, manifest, epoch, entry, middlewares };

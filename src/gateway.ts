@@ -98,19 +98,30 @@ export class Gateway {
     return [...this.#doors.values()].map(({ upstream }) => upstream);
   }
 
-  /** The tool of that exposed name. Also one that its server does not list but may know, by its prefix. */
-  findTool(name: string): Tool | undefined {
-    const listed = this.catalog.tools.get(name);
-    if (listed !== undefined) return listed;
-    for (const { upstream, shelf } of this.#doors.values()) {
-      const start = `${shelf.prefix}${this.#names.separator}`;
-      const own = name.slice(start.length);
-      if (shelf.prefix === "" || own === "" || !name.startsWith(start)) continue;
-      const isListed = upstream.lists().tools.some((tool) => tool.name === own);
-      if (isListed || !isShown(shelf, own)) continue;
-      return exposeTool(upstream.name, shelf, { name: own }, name);
+  /**
+   * The tool of that exposed name. Also one that its server does not list but may know: by the longest prefix
+   * that fits, and where it is not known yet what that server has, only when `late`: no more can be waited for.
+   */
+  findTool(name: string, late: boolean): Tool | undefined {
+    return this.catalog.tools.get(name) ?? this.#guessTool(name, late);
+  }
+
+  #guessTool(name: string, late: boolean): Tool | undefined {
+    const { separator } = this.#names;
+    let found: Door | undefined;
+    for (const door of this.#doors.values()) {
+      const { prefix } = door.shelf;
+      const start = `${prefix}${separator}`;
+      if (prefix === "" || name === start || !name.startsWith(start)) continue;
+      if (found === undefined || prefix.length > found.shelf.prefix.length) found = door;
     }
-    return undefined;
+    if (found === undefined) return undefined;
+    const { upstream, shelf } = found;
+    const own = name.slice(shelf.prefix.length + separator.length);
+    const isKnown = late || upstream.can("tools");
+    const isListed = upstream.lists().tools.some((tool) => tool.name === own);
+    if (!isKnown || isListed || !isShown(shelf, own)) return undefined;
+    return exposeTool(upstream.name, shelf, { name: own }, name);
   }
 
   /** Listed tools that may do what this one does: others of its groups, and of its name at other servers. */

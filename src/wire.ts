@@ -66,6 +66,11 @@ export class LineWriter {
 
   readonly #onPressure: ((slow: boolean) => void) | undefined;
 
+  /** How much is not yet taken by the other side: bytes, or characters of what is all ASCII. */
+  get waiting(): number {
+    return this.#pending.length + this.#stream.writableLength;
+  }
+
   write(line: string): void {
     if (this.#pending === "") process.nextTick(this.#flush);
     this.#pending += `${line}\n`;
@@ -98,12 +103,21 @@ export function keepText(result: Result, line: string): void {
   if (last !== null && line.startsWith("{")) largeTexts.set(result, line.slice(1, -last[0].length));
 }
 
-/** A successful answer. Our id comes last, so that it wins over any that a kept text may hold. */
+/** A successful answer; throws where the result cannot be written. Our id comes last, so that it wins over any that a kept text may hold. */
 export function resultLine(id: unknown, result: Result): string {
   const text = largeTexts.get(result);
   return text === undefined
     ? `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`
     : `{"jsonrpc":"2.0",${text},"id":${JSON.stringify(id)}}`;
+}
+
+/** A value as JSON; undefined where it cannot be written: what is nested too deep can be read all the same. */
+export function toJson(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Any message as an object, or undefined where the text is no JSON object or array of them. */

@@ -22,15 +22,16 @@ export interface Assigned<I extends Item> {
 /**
  * Names all items, in the order in which they came. Of several that want one name, the first group's has it
  * (within a group the one that spells it so, else the first in alphabetical order); the others get a hashed
- * name. So names depend on config and items alone, never on who came first. An item that comes twice is
- * named once.
+ * name. So names depend on config and items alone, never on who came first. Of items of one upstream with one
+ * name, the first alone is taken.
  */
 export function assignNames<I extends Item>(
   groups: readonly Group<I>[],
   names: NameOptions,
 ): Assigned<I>[] {
   const taken = new Set<string>();
-  return groups.flatMap(({ upstream, prefix, items }) => {
+  return groups.flatMap(({ upstream, prefix, items: all }) => {
+    const items = firsts(all);
     const byRank = items.toSorted((a, b) => rank(a) - rank(b) || (a.name < b.name ? -1 : 1));
     const given = new Map<I, string>();
     for (const item of byRank) {
@@ -44,6 +45,13 @@ export function assignNames<I extends Item>(
       return name === undefined ? [] : { name, upstream, item };
     });
   });
+}
+
+/** The first of each name. */
+function firsts<I extends Item>(items: readonly I[]): I[] {
+  const byName = new Map<string, I>();
+  for (const item of items) if (!byName.has(item.name)) byName.set(item.name, item);
+  return [...byName.values()];
 }
 
 /** Those whose name needs no change come first. */

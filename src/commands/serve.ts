@@ -1,3 +1,5 @@
+import type { EventEmitter } from "node:events";
+import type { Report } from "../events.ts";
 import { StdioFront } from "../front/stdio.ts";
 import { settlesWithin, sleep } from "../time.ts";
 import { open, type Opened } from "./open.ts";
@@ -12,6 +14,7 @@ export async function serve(file: string | undefined): Promise<number> {
   const opened = await open(file);
   if (process.stdin.isTTY) greet(opened);
   const { holdfast, report } = opened;
+  goOn(process, report);
   const front = new StdioFront(holdfast.gateway, {
     input: process.stdin,
     output: process.stdout,
@@ -34,6 +37,16 @@ export async function serve(file: string | undefined): Promise<number> {
   await front.close();
   await opened.close();
   return 0;
+}
+
+/** What nobody caught is a defect of ours: it is told, and ends nothing. */
+export function goOn(thrower: EventEmitter, report: Report): void {
+  const tell = (thrown: unknown): void => {
+    const words = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    report({ type: "gateway.problem", problem: `a defect, please report it: ${words}` });
+  };
+  thrower.on("uncaughtException", tell);
+  thrower.on("unhandledRejection", tell);
 }
 
 /** For a person who started it in a terminal: stdout is the client's, so it goes to stderr. */

@@ -44,7 +44,8 @@ export class Asking {
   /** Passes a progress note of the client to the server that it is for; tells whether there is one. */
   passProgress(params: unknown): boolean {
     if (!isObject(params)) return false;
-    const owner = this.#tokens.get(String(params["progressToken"]));
+    const token = params["progressToken"];
+    const owner = typeof token === "string" ? this.#tokens.get(token) : undefined;
     if (owner === undefined) return false;
     this.#gateway.notify(owner.upstream, "notifications/progress", {
       ...params,

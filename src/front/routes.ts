@@ -2,13 +2,20 @@ import { LRUCache } from "lru-cache";
 import type { JsonObject, Result, Tool } from "../call.ts";
 import type { RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { isObject } from "../wire.ts";
+import { isObject, toJson } from "../wire.ts";
 
 /** Where a request goes, and its parameters as that upstream knows them. */
 export interface Route {
   readonly upstream: string;
   readonly params: JsonObject;
   readonly tool?: Tool;
+}
+
+/** A resource of an upstream, and the URI under which the client subscribed to it. */
+interface Subscription {
+  readonly upstream: string;
+  readonly uri: string;
+  readonly clientUri: string;
 }
 
 /** Links and tasks that one session remembers; the oldest is forgotten first. */
@@ -27,18 +34,20 @@ export class Routes {
   readonly #links = new LRUCache<string, string>({ max: mostRemembered });
   /** Who runs a task, by its id. */
   readonly #tasks = new LRUCache<string, string>({ max: mostRemembered });
-  /** The client's URI of a subscription, by upstream and its own URI. */
-  readonly #subscriptions = new Map<string, string>();
+  readonly #subscriptions = new Map<string, Subscription>();
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
   }
 
-  /** The places to ask, the best first; undefined where the method is none that is relayed. */
-  find(method: string, params: JsonObject): Route[] | RpcError | undefined {
+  /**
+   * The places to ask, the best first; undefined where the method is none that is relayed. `late` says that
+   * there is no use in waiting for the lists of more servers.
+   */
+  find(method: string, params: JsonObject, late: boolean): Route[] | RpcError | undefined {
     switch (method) {
       case "tools/call":
-        return this.#tool(params);
+        return this.#tool(params, late);
       case "prompts/get":
         return this.#prompt(params);
       case "resources/read":
@@ -57,29 +66,42 @@ export class Routes {
   }
 
   /** Remembers what an answer names, and what it settles. */
-  learn(method: string, clientParams: JsonObject, route: Route, result: Result): void {
+  learn(method: string, route: Route, result: Result): void {
     const { upstream } = route;
     if (method === "tools/call") this.#learnFrom(result, upstream);
-    else if (method === "resources/subscribe")
-      this.#subscriptions.set(
-        subscription(upstream, route.params["uri"]),
-        String(clientParams["uri"]),
-      );
     else if (method === "resources/unsubscribe")
-      this.#subscriptions.delete(subscription(upstream, route.params["uri"]));
+      this.#subscriptions.delete(keyOf(upstream, String(route.params["uri"])));
     else if (method === "tasks/list" && Array.isArray(result["tasks"]))
       for (const task of result["tasks"]) this.#learnTask(task, upstream);
   }
 
-  /** The URI under which the client subscribed to a resource of an upstream, if it did. */
-  subscribedAs(upstream: string, uri: unknown): string | undefined {
-    return this.#subscriptions.get(subscription(upstream, uri));
+  /** Notes a subscription before it is asked for: an update may come before the answer. Answers how to forget it. */
+  subscribe({ uri: clientUri }: JsonObject, { upstream, params }: Route): () => void {
+    const uri = String(params["uri"]);
+    const key = keyOf(upstream, uri);
+    const before = this.#subscriptions.get(key);
+    this.#subscriptions.set(key, { upstream, uri, clientUri: String(clientUri) });
+    return () => {
+      if (before === undefined) this.#subscriptions.delete(key);
+      else this.#subscriptions.set(key, before);
+    };
   }
 
-  #tool(params: JsonObject): Route[] | RpcError {
+  /** The client's URI for a resource of an upstream that it subscribed to, itself or what it is a part of. */
+  subscribedAs(upstream: string, uri: unknown): string | undefined {
+    if (typeof uri !== "string") return undefined;
+    const whole = this.#subscriptions.get(keyOf(upstream, uri));
+    if (whole !== undefined) return whole.clientUri;
+    for (const one of this.#subscriptions.values())
+      if (one.upstream === upstream && isPart(uri, one.uri))
+        return `${one.clientUri}${uri.slice(one.uri.length)}`;
+    return undefined;
+  }
+
+  #tool(params: JsonObject, late: boolean): Route[] | RpcError {
     const { name } = params;
     if (typeof name !== "string") return wrong("expected params.name to be a string");
-    const tool = this.#gateway.findTool(name);
+    const tool = this.#gateway.findTool(name, late);
     if (tool === undefined) return wrong(`Unknown tool: ${name}`);
     return [{ upstream: tool.upstream, tool, params: { ...params, name: tool.remoteName } }];
   }
@@ -124,7 +146,7 @@ export class Routes {
   #task(params: JsonObject): Route[] | RpcError {
     const { taskId } = params;
     const upstream = typeof taskId === "string" ? this.#tasks.get(taskId) : undefined;
-    if (upstream === undefined) return wrong(`Unknown task: ${JSON.stringify(taskId)}`);
+    if (upstream === undefined) return wrong(`Unknown task: ${String(toJson(taskId))}`);
     return [{ upstream, params }];
   }
 
@@ -144,4 +166,8 @@ export class Routes {
 
 const wrong = (message: string): RpcError => ({ code: invalidParams, message });
 
-const subscription = (upstream: string, uri: unknown): string => JSON.stringify([upstream, uri]);
+const keyOf = (upstream: string, uri: string): string => JSON.stringify([upstream, uri]);
+
+/** Whether a URI is under another, as `file:///a/b`, `file:///a?b` and `file:///a#b` are under `file:///a`. */
+const isPart = (uri: string, whole: string): boolean =>
+  uri.startsWith(whole) && (whole.endsWith("/") || /^[/?#]/.test(uri.slice(whole.length)));

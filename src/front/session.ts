@@ -3,12 +3,12 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { asCallError, CallError, cancelled, type RpcError } from "../errors.ts";
+import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay, now } from "../time.ts";
 import { implementation } from "../version.ts";
-import { isObject, parseMessages, resultLine } from "../wire.ts";
+import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
 import { failureResult } from "./failure.ts";
 import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
   readonly peer: PeerSlot;
+  /** Told what of a server's cannot be passed on. */
+  readonly onProblem: (problem: string) => void;
 }
 
 /**
@@ -62,6 +64,9 @@ export class Session implements Transport {
   readonly #requests = new Map<unknown, Cancel>();
   /** Servers that were told the client's log level. */
   readonly #leveled = new Set<string>();
+  /** Resolves when the client says that it is initialised: servers ask it nothing before. */
+  readonly #initialized: Promise<void>;
+  #setInitialized = (): void => {};
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -69,12 +74,15 @@ export class Session implements Transport {
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#lists = new ListView(gateway, (method) => this.#notify(method));
+    this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
     this.#routes = new Routes(gateway);
+    this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
-    this.#asking = new Asking(gateway, (method, params, signal) =>
-      this.#sdk().request({ method, params }, ResultSchema, { timeout: longestDelay, signal }),
-    );
+    const wait = { timeout: longestDelay };
+    this.#asking = new Asking(gateway, async (method, params, signal) => {
+      await this.#initialized;
+      return this.#sdk().request({ method, params }, ResultSchema, { ...wait, signal });
+    });
     this.#stopWatching = gateway.watch({
       changed: () => {
         this.#lists.changed();
@@ -98,9 +106,8 @@ export class Session implements Transport {
     return Promise.resolve();
   }
 
-  send(message: JSONRPCMessage): Promise<void> {
+  async send(message: JSONRPCMessage): Promise<void> {
     this.#options.write(JSON.stringify(message));
-    return Promise.resolve();
   }
 
   /** The client has gone: nothing more is written. */
@@ -138,7 +145,7 @@ export class Session implements Transport {
       const wrong = wrongParams(params);
       if (wrong !== undefined) return this.#error(id, wrong);
       const given = (params ?? {}) as JsonObject;
-      const routes = this.#routes.find(method, given);
+      const routes = this.#routes.find(method, given, false);
       if (routes === undefined) this.#toSdk(message);
       else this.#request(id, method, given, routes);
     }
@@ -147,6 +154,7 @@ export class Session implements Transport {
   #takeNotification(method: string, params: unknown, message: JsonObject): void {
     if (method === "notifications/cancelled" && this.#cancel(params)) return;
     if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
+    if (method === "notifications/initialized") this.#setInitialized();
     if (method === "notifications/roots/list_changed") this.#gateway.notifyAll(method, {});
     else this.#toSdk(message);
   }
@@ -158,7 +166,7 @@ export class Session implements Transport {
     if (Array.isArray(found)) return this.#relay(id, method, params, signal, found);
     // A client may know a name from an earlier run, and its server may still be connecting.
     void this.#options.listed().then(() => {
-      const late = this.#routes.find(method, params);
+      const late = this.#routes.find(method, params, true);
       if (Array.isArray(late) && signal.reason === undefined)
         this.#relay(id, method, params, signal, late);
       else this.#finish(id, signal, () => this.#error(id, found));
@@ -174,6 +182,8 @@ export class Session implements Transport {
   ): void {
     if (route === undefined) return;
     const begun = now();
+    const forget =
+      method === "resources/subscribe" ? this.#routes.subscribe(params, route) : undefined;
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
     this.#gateway
       .send({
@@ -193,10 +203,13 @@ export class Session implements Transport {
       })
       .then(
         (result) => {
-          this.#routes.learn(method, params, route, result);
-          this.#finish(id, signal, () => this.#options.write(resultLine(id, result)));
+          this.#routes.learn(method, route, result);
+          this.#finish(id, signal, () =>
+            this.#answer(id, method, result, route.tool, now() - begun),
+          );
         },
         (thrown: unknown) => {
+          forget?.();
           const error = asCallError(thrown);
           const next = error.rpc !== undefined && signal.reason === undefined && others.length > 0;
           if (next) this.#relay(id, method, params, signal, others);
@@ -212,6 +225,19 @@ export class Session implements Transport {
   #finish(id: unknown, signal: Cancel, answer: () => void): void {
     if (this.#requests.get(id) === signal) this.#requests.delete(id);
     if (signal.reason === undefined) answer();
+  }
+
+  /** A result that was read but cannot be written is told as the bad answer that it is. */
+  #answer(id: unknown, method: string, result: Result, tool: Tool | undefined, ms: number): void {
+    let line: string;
+    try {
+      line = resultLine(id, result);
+    } catch (cause) {
+      const why = `the answer came but cannot be passed on: ${messageOf(cause)}`;
+      const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
+      return this.#fail(id, method, error, tool, ms);
+    }
+    this.#options.write(line);
   }
 
   #fail(id: unknown, method: string, error: CallError, tool: Tool | undefined, ms: number): void {
@@ -256,10 +282,17 @@ export class Session implements Transport {
   #tellLevel(): void {
     if (this.#level === undefined) return;
     const params = { level: this.#level };
-    for (const upstream of this.#gateway.upstreams) {
-      if (!upstream.can("logging") || this.#leveled.has(upstream.name)) continue;
-      this.#leveled.add(upstream.name);
-      this.#own(upstream.name, "logging/setLevel", params).catch(() => {});
+    const { upstreams } = this.#gateway;
+    for (const name of this.#leveled)
+      if (!upstreams.some((upstream) => upstream.name === name)) this.#leveled.delete(name);
+    for (const upstream of upstreams) {
+      const { name } = upstream;
+      if (!upstream.can("logging") || this.#leveled.has(name)) continue;
+      this.#leveled.add(name);
+      this.#own(name, "logging/setLevel", params).catch((error: unknown) => {
+        // One that could not be told is told when it has come back.
+        if (asCallError(error).rpc === undefined) this.#leveled.delete(name);
+      });
     }
   }
 
@@ -269,11 +302,11 @@ export class Session implements Transport {
     const ask = async (upstream: string): Promise<unknown[]> => {
       const route = { upstream, params: {} };
       const result = await this.#own(upstream, "tasks/list", {}).catch((): Result => ({}));
-      this.#routes.learn("tasks/list", {}, route, result);
+      this.#routes.learn("tasks/list", route, result);
       return Array.isArray(result["tasks"]) ? result["tasks"] : [];
     };
     void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>
-      this.#options.write(resultLine(id, { tasks: lists.flat() })),
+      this.#answer(id, "tasks/list", { tasks: lists.flat() }, undefined, 0),
     );
   }
 
@@ -303,8 +336,9 @@ export class Session implements Transport {
     const { params } = message;
     const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
     if (isObject(clientInfo)) {
-      const client = `${String(clientInfo["name"])} ${String(clientInfo["version"])}`;
-      this.#caller = { ...this.#caller, client };
+      const { name, version } = clientInfo;
+      const words = [name, version].filter((word) => typeof word === "string");
+      this.#caller = { ...this.#caller, client: words.join(" ") };
     }
     this.#toSdk(message);
     this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
@@ -333,13 +367,18 @@ export class Session implements Transport {
   }
 
   #notify(method: string, params?: JsonObject): void {
-    this.#options.write(
-      JSON.stringify({ jsonrpc: "2.0", method, ...(params !== undefined && { params }) }),
-    );
+    const line = toJson({ jsonrpc: "2.0", method, params });
+    if (line !== undefined) this.#options.write(line);
+    else this.#options.onProblem(`left out ${method}, which is nested too deep to be passed on`);
   }
 
+  /** Without the error's data where that cannot be written. */
   #error(id: unknown, error: RpcError): void {
-    this.#options.write(JSON.stringify({ jsonrpc: "2.0", id, error }));
+    const { code, message } = error;
+    const line =
+      toJson({ jsonrpc: "2.0", id, error }) ??
+      JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+    this.#options.write(line);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from "node:stream";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
+import { after } from "../time.ts";
 import { lineReader, LineWriter } from "../wire.ts";
 import { Session } from "./session.ts";
 
@@ -13,21 +14,30 @@ export interface StdioOptions {
   readonly onProblem: (problem: string) => void;
 }
 
+/** Bytes that are read ahead of a client that reads too slowly: its end is noticed behind so many at most. */
+const mostAhead = 16 * 1024 * 1024;
+
 /** The one client at the other end of a pair of streams. */
 export class StdioFront {
   /** Resolves when the client has gone. */
   readonly gone: Promise<void>;
   readonly #session: Session;
+  readonly #input: Readable;
+  readonly #take: (chunk: Buffer) => void;
+  /** What came while the client read too slowly. */
+  readonly #ahead: Buffer[] = [];
+  #aheadBytes = 0;
+  #slow = false;
 
   constructor(
     gateway: Gateway,
     { input, output, principal, listed, peer, onProblem }: StdioOptions,
   ) {
-    // Until a client that reads too slowly has caught up, neither it nor the servers are read from.
+    // Until a client that reads too slowly has caught up, nothing of it is taken, nor of the servers.
     const writer = new LineWriter(output, (slow) => {
-      if (slow) input.pause();
-      else input.resume();
+      this.#slow = slow;
       gateway.hold(slow);
+      this.#catchUp();
     });
     this.#session = new Session(gateway, {
       principal,
@@ -35,6 +45,7 @@ export class StdioFront {
       write: (line) => writer.write(line),
       listed,
       peer,
+      onProblem,
     });
     this.gone = new Promise((resolve) => {
       input.on("end", resolve);
@@ -42,21 +53,40 @@ export class StdioFront {
       output.on("error", () => resolve()); // EPIPE: it reads no more
       output.on("close", resolve);
     });
-    input.on(
-      "data",
-      lineReader(
-        (line) => this.#session.receive(line),
-        () => onProblem("the client sent a message that is too large, which was left out"),
-      ),
+    this.#input = input;
+    this.#take = lineReader(
+      (line) => this.#session.receive(line),
+      () => onProblem("the client sent a message that is too large, which was left out"),
     );
+    input.on("data", (chunk: Buffer) => {
+      if (this.#slow || this.#ahead.length > 0) this.#keep(chunk);
+      else this.#take(chunk);
+    });
   }
 
   /** How many calls are under way. */
   get inFlight(): number {
-    return this.#session.inFlight;
+    return this.#session.inFlight + this.#ahead.length;
   }
 
   close(): Promise<void> {
+    this.#ahead.length = 0;
     return this.#session.close();
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#ahead.push(chunk);
+    this.#aheadBytes += chunk.length;
+    if (this.#aheadBytes > mostAhead) this.#input.pause();
+  }
+
+  /** Takes what was kept, a chunk at a time, since the answers may be too much for the client again. */
+  #catchUp(): void {
+    const chunk = this.#slow ? undefined : this.#ahead.shift();
+    if (chunk === undefined) return;
+    this.#aheadBytes -= chunk.length;
+    this.#take(chunk);
+    this.#input.resume();
+    after(0, () => this.#catchUp());
   }
 }

@@ -124,9 +124,10 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
     return Promise.resolve(withNote(entry.result, { hit: true, ageMs, stale }));
   };
 
+  const joined = (call: Call): void => report({ type: "call.coalesced", call });
+
   const middleware: Middleware = (next) => {
     const flights = new Flights();
-    const joined = (call: Call): void => report({ type: "call.coalesced", call });
 
     /** Reads at the upstream, and keeps the answer unless it was out of date before it came. */
     const read = (lookup: Lookup): Start => {

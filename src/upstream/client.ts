@@ -15,6 +15,8 @@ import type { ListName, ServerInfo, Session } from "./connection.ts";
 
 /** More pages than this are taken for a server that never ends. */
 const mostPages = 1000;
+/** Notifications that are kept until somebody listens; a server that sends more says too much. */
+const mostEarly = 10_000;
 /** Milliseconds between two signs of life for the calls of a server that waits for its client: less than any sensible time limit of an attempt. */
 const aliveInterval = 200;
 
@@ -41,9 +43,12 @@ export async function openSession(
 ): Promise<Session> {
   const known = (await peer.capabilities) as ClientCapabilities;
   const client = new Client(implementation, { capabilities: known });
-  let listener: ((method: string, params: JsonObject) => void) | undefined;
+  const early: [method: string, params: JsonObject][] = [];
+  let listener = (method: string, params: JsonObject): void => {
+    if (early.length < mostEarly) early.push([method, params]);
+  };
   client.fallbackNotificationHandler = ({ method, params }) => {
-    listener?.(method, params ?? {});
+    listener(method, params ?? {});
     return Promise.resolve();
   };
   client.fallbackRequestHandler = ({ method, params }, { signal }) => {
@@ -93,6 +98,7 @@ export async function openSession(
     notify: (method, params) => void client.notification({ method, params }).catch(() => {}),
     onNotification(take) {
       listener = take;
+      for (const [method, params] of early.splice(0)) take(method, params);
     },
   };
 }

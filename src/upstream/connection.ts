@@ -27,7 +27,7 @@ export interface Session {
   /** A request outside of any call; rejects with the server's error, or when `timeoutMs` pass. */
   request(method: string, params: JsonObject, timeoutMs: number): Promise<JsonObject>;
   notify(method: string, params: JsonObject): void;
-  /** Calls `listener` for each notification that is no answer to a call. */
+  /** Calls `listener` for each notification that is no answer to a call, and first for those that came before. */
   onNotification(listener: (method: string, params: JsonObject) => void): void;
 }
 

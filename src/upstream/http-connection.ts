@@ -91,7 +91,7 @@ export class HttpConnection {
     await transport.close();
   }
 
-  #send(message: JsonObject): void {
+  #send(message: JsonObject): undefined {
     const { id } = message;
     this.transport
       .send(message as JSONRPCMessage)

@@ -1,6 +1,6 @@
 import type { Call, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
-import { isObject, keepText } from "../wire.ts";
+import { isObject, keepText, toJson } from "../wire.ts";
 
 /** Our ids start here, far from those that the SDK gives on the same connection. */
 const firstId = 1_000_000_000;
@@ -15,13 +15,13 @@ interface Pending {
 /** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
 export class Link {
   readonly #upstream: string;
-  readonly #send: (message: JsonObject) => void;
+  readonly #send: (message: JsonObject) => CallError | undefined;
   readonly #pending = new Map<number, Pending>();
   #next = firstId;
   #ended: CallError | undefined;
 
-  /** `send` sends one message; it must not throw. */
-  constructor(upstream: string, send: (message: JsonObject) => void) {
+  /** `send` sends one message, or answers why it did not; it must not throw. */
+  constructor(upstream: string, send: (message: JsonObject) => CallError | undefined) {
     this.#upstream = upstream;
     this.#send = send;
   }
@@ -39,8 +39,11 @@ export class Link {
         reject(mayHaveHappened(reason));
       };
       this.#pending.set(id, { call, resolve, reject, onCancel });
-      this.#send({ jsonrpc: "2.0", id, method: call.method, params: paramsOf(call, id) });
-      call.signal.subscribe(onCancel);
+      const params = paramsOf(call, id);
+      const notSent = this.#send({ jsonrpc: "2.0", id, method: call.method, params });
+      if (notSent === undefined) return call.signal.subscribe(onCancel);
+      this.#pending.delete(id);
+      reject(notSent);
     });
   }
 
@@ -155,4 +158,4 @@ const mayHaveHappened = (reason: CallError): CallError =>
         cause: reason,
       });
 
-const describe = (value: unknown): string => (JSON.stringify(value) ?? "undefined").slice(0, 80);
+const describe = (value: unknown): string => (toJson(value) ?? typeof value).slice(0, 80);

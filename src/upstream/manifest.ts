@@ -1,10 +1,11 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Lists } from "../call.ts";
 import { messageOf } from "../errors.ts";
+import { toJson } from "../wire.ts";
 import type { ServerInfo } from "./connection.ts";
 
 /** What is known of a server from when it was last connected. */
@@ -69,7 +70,9 @@ export class ManifestFile {
 
   /** Keeps a manifest in place of the last; a reader sees the one or the other, whole. Never throws. */
   write(manifest: Manifest): void {
-    const text = JSON.stringify(manifest);
+    const text = toJson(manifest);
+    if (text === undefined)
+      return this.#onProblem("what it lists is nested too deep to be kept for the next start");
     if (text === this.#written || text.length > largest) return;
     this.#written = text;
     this.#writing = this.#writing.then(() => this.#replace(text));
@@ -81,7 +84,7 @@ export class ManifestFile {
   }
 
   async #replace(text: string): Promise<void> {
-    const temporary = `${this.#file}.${process.pid}.tmp`;
+    const temporary = `${this.#file}.${randomUUID()}.tmp`;
     try {
       mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
       await writeFile(temporary, text, { mode: 0o600 });

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { ChildProcessByStdio } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { Readable, Writable } from "node:stream";
 import spawn from "cross-spawn";
 import { settlesWithin } from "../time.ts";
@@ -182,6 +183,8 @@ function killRunning(): void {
 }
 
 function notStarted({ command, cwd, env }: Program, error: NodeJS.ErrnoException): string {
+  // A missing folder is told by the platform as a missing command.
+  if (!existsSync(cwd)) return `could not be started: its working folder ${cwd} was not found`;
   if (error.code === "ENOENT")
     return `could not be started: command "${command}" was not found (working folder ${cwd}, PATH ${env["PATH"] ?? "empty"})`;
   return `could not be started: ${error.message}`;

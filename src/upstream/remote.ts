@@ -21,6 +21,8 @@ const patience = 1000;
 /** Milliseconds between two pings of a connection with no call under way, and for the answer. */
 const pingInterval = 30_000;
 const pingTimeout = 10_000;
+/** So many looks in a row, `idleStopMs` together, must find a connection unused for it to be stopped. */
+const idleLooks = 4;
 
 /** Milliseconds until the next try, after `failures` tries in a row that failed or did not hold. */
 export const retryDelay = (failures: number): number =>
@@ -42,6 +44,8 @@ export interface RemoteOptions {
   readonly remember: (manifest: Manifest) => void;
   /** Why it is never to be started. */
   readonly disabled?: string | undefined;
+  /** In whose place it comes: it serves what that one knew until it knows better, and who waits for it. */
+  readonly predecessor?: RemoteUpstream | undefined;
 }
 
 /** What people want to know of an upstream. Times are milliseconds. */
@@ -64,29 +68,36 @@ export class RemoteUpstream implements Upstream {
   /** Resolves when the first try has ended, well or not. */
   readonly settled: Promise<void>;
   readonly #options: RemoteOptions;
-  readonly #waiters = new Waiters();
-  readonly #memory = new Memory();
+  #waiters = new Waiters();
+  #memory = new Memory();
   readonly #abandon = new Cancel();
   #settle = (): void => {};
   #watcher: Watcher | undefined;
   #state: UpstreamState = "idle";
   #connection: Connection | undefined;
+  /** Of the connection. */
+  #timers: readonly Timer[] = [];
+  /** Connections that are left and take their time to end. */
+  readonly #closing = new Set<Promise<void>>();
   #info: ServerInfo | undefined;
   #lists: Lists = noLists;
   #problem: string | undefined;
   #connectMs: number | undefined;
   #failures = 0;
   #losses = 0;
-  #lastUse = 0;
+  /** Whether a call was under way since the last look for idleness. */
+  #used = false;
   #nextTry: { readonly at: number; readonly timer: Timer } | undefined;
   #attempt: Promise<void> | undefined;
   #closed = false;
   #held = false;
+  #successor: RemoteUpstream | undefined;
 
   constructor(options: RemoteOptions) {
     this.name = options.name;
     this.#options = options;
     this.settled = new Promise((resolve) => (this.#settle = resolve));
+    if (options.predecessor !== undefined) this.#follow(options.predecessor);
     if (options.manifest !== undefined) {
       this.#lists = options.manifest.lists;
       this.#info = options.manifest.info;
@@ -95,6 +106,7 @@ export class RemoteUpstream implements Upstream {
       this.#state = "disabled";
       this.#problem = options.disabled;
       this.#settle();
+      this.#waiters.refuse(this.#unavailable(options.disabled));
     }
   }
 
@@ -127,6 +139,7 @@ export class RemoteUpstream implements Upstream {
   /** Undefined when a call can go now, else a promise that it can; rejects when that is too far off. */
   ready(call: Call): Promise<void> | undefined {
     if (this.#connection !== undefined) return undefined;
+    if (this.#successor !== undefined) return this.#successor.ready(call);
     this.start();
     const refusal = this.#refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -136,8 +149,11 @@ export class RemoteUpstream implements Upstream {
   readonly handle = (call: Call): Promise<Result> => {
     const connection = this.#connection;
     if (connection === undefined)
-      return Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"));
-    this.#lastUse = now();
+      return (
+        this.#successor?.handle(call) ??
+        Promise.reject(this.#unavailable(this.#problem ?? "it is not connected"))
+      );
+    this.#used = true;
     const answer = connection.handle(call);
     return Memory.wants(call) ? this.#memory.after(call, answer) : answer;
   };
@@ -185,10 +201,20 @@ export class RemoteUpstream implements Upstream {
     this.#nextTry = undefined;
     this.#settle();
     const closing = this.#unavailable("it is being closed");
-    this.#waiters.refuse(closing);
+    if (this.#successor === undefined) this.#waiters.refuse(closing);
     this.#abandon.cancel(closing);
     await this.#connection?.close();
     await this.#attempt;
+    await Promise.all(this.#closing);
+  }
+
+  #follow(predecessor: RemoteUpstream): void {
+    predecessor.#successor = this;
+    this.#waiters = predecessor.#waiters;
+    this.#memory = predecessor.#memory;
+    this.#lists = predecessor.#lists;
+    this.#info = predecessor.#info;
+    this.#held = predecessor.#held;
   }
 
   #try(): void {
@@ -222,16 +248,14 @@ export class RemoteUpstream implements Upstream {
     this.#info = connection.info;
     this.#connectMs = connectMs;
     this.#problem = undefined;
-    this.#lastUse = now();
-    const timers = [
+    this.#timers = [
       after(healthyAfter, () => (this.#failures = 0)),
       every(pingInterval, () => void this.#ping(connection)),
-      this.#stopWhenIdle(connection),
+      ...this.#stopWhenIdle(connection),
     ];
     void connection.ended.then((reason) => {
-      for (const timer of timers) timer?.clear();
-      this.#connection = undefined;
-      if (this.#state === "idle") return;
+      if (this.#connection !== connection) return; // it was stopped, and another may be in its place
+      this.#leave();
       this.#losses++;
       this.#failed(reason.message);
     });
@@ -270,21 +294,33 @@ export class RemoteUpstream implements Upstream {
     }
   }
 
-  #stopWhenIdle(connection: Connection): Timer | undefined {
+  /** Looks now and then; so it costs calls nothing, and the stop comes up to half of `idleStopMs` late. */
+  #stopWhenIdle(connection: Connection): Timer[] {
     const { idleStopMs } = this.#options;
-    if (idleStopMs === 0) return undefined;
-    return every(Math.max(idleStopMs / 4, 1), () => {
-      const idle = now() - this.#lastUse >= idleStopMs;
-      if (!idle || connection.inFlight() > 0 || this.#memory.holds) return;
-      this.#connection = undefined;
+    if (idleStopMs === 0) return [];
+    let quiet = 0;
+    const look = (): void => {
+      const busy = connection.inFlight() > 0 || this.#memory.holds;
+      quiet = busy || this.#used ? 0 : quiet + 1;
+      this.#used = busy;
+      if (quiet < idleLooks) return;
+      this.#leave();
       this.#moveTo("idle", "no call for its idleStopMs");
-      void connection.close();
-    });
+      const closing = connection.close().finally(() => this.#closing.delete(closing));
+      this.#closing.add(closing);
+    };
+    return [every(Math.max(idleStopMs / idleLooks, 1), look)];
+  }
+
+  /** The connection is no longer used. */
+  #leave(): void {
+    for (const timer of this.#timers) timer.clear();
+    this.#connection = undefined;
   }
 
   #failed(problem: string): void {
     this.#settle();
-    if (this.#closed) return;
+    if (this.#closed || this.#successor !== undefined) return;
     this.#problem = problem;
     const delay = retryDelay(++this.#failures);
     this.#nextTry = { at: now() + delay, timer: after(delay, () => this.#try()) };

@@ -3,11 +3,14 @@ import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
-import { lineReader, LineWriter, maxMessageBytes, parseMessages } from "../wire.ts";
+import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "../wire.ts";
 import { openSession, plainMessage } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { Link } from "./link.ts";
 import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
+
+/** Bytes that may wait for a server to read them; beyond, calls are refused. */
+const mostWaiting = 64 * 1024 * 1024;
 
 /** What a connection on stdio needs besides its program. */
 export interface StdioOptions extends ConnectionEvents {
@@ -27,7 +30,13 @@ export async function connectStdio(
   const { peer, records } = options;
   const server = new ServerProcess(program, options.stderr, records);
   const writer = new LineWriter(server.stdin);
-  const link = new Link(upstream, (message) => writer.write(JSON.stringify(message)));
+  const link = new Link(upstream, (message) => {
+    if (writer.waiting > mostWaiting) return overloaded(upstream);
+    const line = toJson(message);
+    if (line === undefined) return unwritable(upstream);
+    writer.write(line);
+    return undefined;
+  });
   const transport = new ProcessTransport(server, writer, link, options);
   const ended = server.ended.then((how) => {
     const reason = new CallError("connection_lost", `${upstream} ${how}`, {
@@ -63,6 +72,20 @@ export async function connectStdio(
   }
 }
 
+const overloaded = (upstream: string): CallError =>
+  new CallError(
+    "overloaded",
+    `${upstream} does not read what it is sent: ${mostWaiting >> 20} MiB wait for it`,
+    { outcome: "failed", upstream, local: true },
+  );
+
+const unwritable = (upstream: string): CallError =>
+  new CallError(
+    "too_large",
+    `the request to ${upstream} is nested too deep, or too long, to be written as JSON`,
+    { outcome: "failed", upstream, local: true },
+  );
+
 /** A server's stdin and stdout as the SDK wants them, with the answers to our own calls taken out. */
 class ProcessTransport implements Transport {
   onclose?: () => void;
@@ -93,9 +116,8 @@ class ProcessTransport implements Transport {
     return Promise.resolve();
   }
 
-  send(message: JSONRPCMessage): Promise<void> {
+  async send(message: JSONRPCMessage): Promise<void> {
     this.#writer.write(JSON.stringify(message));
-    return Promise.resolve();
   }
 
   close(): Promise<void> {

@@ -60,6 +60,19 @@ describe("buildCatalog", () => {
     expect(new Set(found.map(([name]) => name)).size).toBe(3);
   });
 
+  it("shows a tool that its server lists twice once, as it is listed first", () => {
+    const tools = [{ name: "a", title: "first" }, { name: "b" }, { name: "a", title: "second" }];
+    const found = buildCatalog(
+      [shelf({ tools, lists: { prompts: [{ name: "p" }, { name: "p" }] } })],
+      names,
+    );
+    expect([...found.tools.values()].map(({ definition }) => definition)).toEqual([
+      { name: "up__a", title: "first" },
+      { name: "up__b" },
+    ]);
+    expect([...found.prompts.keys()]).toEqual(["up__p"]);
+  });
+
   it("cuts a long name to the limit, keeps something of the tool's own name, and ends it with a hash", () => {
     const [[name = ""] = []] = exposed(
       shelf({

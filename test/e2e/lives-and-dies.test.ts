@@ -109,6 +109,30 @@ describe("a server that says too much", () => {
   });
 });
 
+describe("a server that stops reading", () => {
+  it("is sent no more than 64 MiB, then calls are refused at once", async () => {
+    const client = startGateway({
+      policies: { timeout: { attemptMs: 1000 } },
+      mcpServers: { odd: odd({ tools: "deaf,echo" }), good: odd({ tools: "echo" }) },
+    });
+    await client.initialize();
+    await client.tools();
+    await client.call("odd__deaf");
+    const big = "x".repeat(4 << 20);
+    const calls = Array.from({ length: 24 }, () => client.call("odd__echo", { big }));
+    const codes = (await Promise.all(calls)).map(
+      (result) => (failureOf(result) as { code: string; outcome: string }).code,
+    );
+    expect(new Set(codes)).toEqual(new Set(["timeout", "overloaded"]));
+    expect(codes.filter((code) => code === "timeout").length).toBeLessThanOrEqual(18);
+    expect(failureOf(await client.call("odd__echo"))).toMatchObject({
+      code: "overloaded",
+      outcome: "failed",
+    });
+    expect(textOf(await client.call("good__echo"))).toBe("{}");
+  });
+});
+
 describe("a server that is stopped when idle", () => {
   it("stays listed, and is started by the next call", async () => {
     const client = startServers({ odd: { ...odd({ tools: "echo" }), idleStopMs: 200 } });
@@ -173,6 +197,24 @@ describe("a config file that changes", () => {
     await eventually(async () => (await namesOf(client)).includes("comes__pid"));
     expect(await namesOf(client)).toEqual(["holdfast__status", "s__pid", "comes__pid"]);
     expect(textOf(await client.call("s__pid"))).toBe(pid);
+  });
+
+  it("keeps a changed server listed while it starts anew, and calls that wait for it go to the new one", async () => {
+    const server = (delay: number) => ({
+      mcpServers: { odd: odd({ tools: "echo", "start-delay": delay }) },
+    });
+    const file = configFile(server(60_000));
+    const client = startGateway(file);
+    await client.initialize();
+    const waiting = client.call("odd__echo", { a: 1 });
+    await client.tools();
+    writeFileSync(file, JSON.stringify(server(10)));
+    expect(textOf(await waiting)).toBe('{"a":1}');
+    const before = await client.tools();
+    writeFileSync(file, JSON.stringify(server(2000)));
+    await eventually(async () => (await stateOf(client, "odd"))?.["state"] === "connecting");
+    expect(await client.tools()).toEqual(before);
+    expect(textOf(await client.call("odd__echo", { b: 2 }))).toBe('{"b":2}');
   });
 
   it("lets calls under way on a server that goes come to their end", async () => {

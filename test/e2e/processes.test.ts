@@ -72,6 +72,19 @@ describe("the gateway leaves with code 0 and takes all that its servers have sta
     expect(pids.filter(alive)).toEqual([]);
   });
 
+  it("when a client that does not read closes its end of stdin", async () => {
+    const client = startGateway({ mcpServers: { odd: odd({ tools: "large" }) } }, state());
+    await client.initialize();
+    await client.tools();
+    client.child.stdout?.pause();
+    for (let n = 0; n < 5; n++) void client.call("odd__large", { bytes: 3 << 20 });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    client.child.stdin?.end();
+    const [code] = (await once(client.child, "exit")) as [number];
+    expect(code).toBe(0);
+    client.child.stdout?.resume();
+  }, 5000);
+
   it("in the middle of a call", async () => {
     const { client, pids } = await serving();
     void client.request("tools/call", { name: "one__never", arguments: {} });

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Lists, Upstream, Watcher } from "../../src/call.ts";
+import type { Lists, Watcher } from "../../src/call.ts";
 import { ListView } from "../../src/front/list-view.ts";
 import { Gateway } from "../../src/gateway.ts";
+import { deep, names, shelf, upstream } from "../support/calls.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -10,29 +11,22 @@ afterEach(() => vi.useRealTimers());
 function setUp() {
   let lists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
   let watcher: Watcher | undefined;
-  const upstream: Upstream = {
-    name: "up",
-    lists: () => lists,
-    instructions: () => undefined,
-    can: () => true,
-    handle: () => Promise.resolve({}),
-    notify: () => {},
-    hold: () => {},
-    watch: (given) => (watcher = given),
-    close: () => Promise.resolve(),
-  };
-  const shelf = { prefix: "up", trust: true, allow: ["*"], deny: [], overrides: new Map() };
-  const names = { separator: "__", maxLength: 49 };
+  const up = upstream({ lists: () => lists, watch: (given) => (watcher = given) });
   const gateway = new Gateway(names);
-  gateway.use([{ upstream, shelf, stack: [] }], names);
+  gateway.use([{ upstream: up, shelf: shelf("up"), stack: [] }], names);
   const told: string[] = [];
-  const view = new ListView(gateway, (method) => told.push(method));
+  const problems: string[] = [];
+  const view = new ListView(
+    gateway,
+    (method) => told.push(method),
+    (problem) => problems.push(problem),
+  );
   gateway.watch({ changed: () => view.changed(), notified: () => {} });
   const set = (changed: Partial<Lists>): void => {
     lists = { ...lists, ...changed };
     watcher?.changed();
   };
-  return { view, told, set };
+  return { view, told, problems, set };
 }
 
 const toolsChanged = "notifications/tools/list_changed";
@@ -79,6 +73,19 @@ describe("ListView", () => {
     vi.advanceTimersByTime(5000);
     expect(view.text("tools/list")).toContain("up__a29");
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("leaves out what is nested too deep to be written, and tells it once", () => {
+    const { view, told, problems, set } = setUp();
+    set({ tools: [{ name: "a" }, { name: "deep", inputSchema: deep() }], resources: [deep()] });
+    expect(view.text("tools/list")).toBe('{"tools":[{"name":"up__a"}]}');
+    expect(view.text("resources/list")).toBe('{"resources":[]}');
+    set({ tools: [{ name: "b" }, { name: "deep", inputSchema: deep() }] });
+    vi.advanceTimersByTime(2000);
+    expect(told).toEqual([toolsChanged]);
+    expect(problems).toEqual([
+      "up__deep is left out of tools/list of up: it is nested too deep to be written",
+    ]);
   });
 
   it("tells resources and templates as the one thing that they are to clients", () => {

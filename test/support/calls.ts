@@ -1,6 +1,9 @@
-import type { Call, Handle, Result, Tool } from "../../src/call.ts";
+import type { Call, Handle, JsonObject, Result, Tool, Upstream } from "../../src/call.ts";
+import type { Shelf } from "../../src/catalog/catalog.ts";
+import type { NameOptions } from "../../src/catalog/names.ts";
 import { Cancel } from "../../src/cancel.ts";
 import type { GatewayEvent, Report } from "../../src/events.ts";
+import { noLists } from "../../src/upstream/fetch-lists.ts";
 
 /** A tool, as the catalog makes them. */
 export const tool = (over: Partial<Tool> = {}): Tool => ({
@@ -32,6 +35,9 @@ export const ok = (text = "ok"): Result => ({ content: [{ type: "text", text }] 
 /** What a scripted upstream does with a call: answers, fails, or does what a function says. */
 type Turn = Result | Error | Handle;
 
+/** What JSON.parse takes and JSON.stringify does not: a list in a list, and so on, under a key. */
+export const deep = (): JsonObject => JSON.parse(`{"deep":${"[".repeat(9000)}${"]".repeat(9000)}}`);
+
 /** A handle that takes the next turn for each call, and the calls that it saw. */
 export function scripted(...turns: Turn[]): { handle: Handle; seen: Call[] } {
   const seen: Call[] = [];
@@ -60,6 +66,31 @@ export function recorder(): { report: Report; events: GatewayEvent[]; types: () 
     types: () => events.map(({ type }) => type),
   };
 }
+
+/** An upstream that has nothing and answers everything. */
+export const upstream = (over: Partial<Upstream> = {}): Upstream => ({
+  name: "up",
+  lists: () => noLists,
+  instructions: () => undefined,
+  can: () => true,
+  handle: () => Promise.resolve({}),
+  notify: () => {},
+  hold: () => {},
+  watch: () => {},
+  close: () => Promise.resolve(),
+  ...over,
+});
+
+/** How an upstream is shown where config says nothing. */
+export const shelf = (prefix: string): Shelf => ({
+  prefix,
+  trust: true,
+  allow: ["*"],
+  deny: [],
+  overrides: new Map(),
+});
+
+export const names: NameOptions = { separator: "__", maxLength: 49 };
 
 /** What a promise settled with, so that a rejection can be looked at. */
 export const outcomeOf = <Value>(promise: Promise<Value>): Promise<Value | Error> =>

@@ -110,6 +110,14 @@ const tools = {
       return text("flooded");
     },
   ],
+  deaf: [
+    { inputSchema: object },
+    () => {
+      process.stdin.pause();
+      setInterval(() => {}, 1000); // it stays
+      return text("deaf");
+    },
+  ],
   crash: [{ inputSchema: object }, () => process.exit(7)],
   change: [
     { inputSchema: object },

@@ -3,11 +3,11 @@ import type { JsonObject, Progress } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
 import { Link } from "../../src/upstream/link.ts";
-import { call, ok, outcomeOf } from "../support/calls.ts";
+import { call, deep, ok, outcomeOf } from "../support/calls.ts";
 
 const setUp = () => {
   const sent: JsonObject[] = [];
-  const link = new Link("up", (message) => sent.push(message));
+  const link = new Link("up", (message) => void sent.push(message));
   const answer = (index: number, members: JsonObject): boolean => {
     const message = { jsonrpc: "2.0", id: sent[index]?.["id"], ...members };
     return link.receive(message, JSON.stringify(message));
@@ -123,5 +123,20 @@ describe("Link", () => {
     expect(link.receive({ jsonrpc: "2.0", id: 1, method: "roots/list" }, "")).toBe(false);
     const params = { progressToken: "theirs", progress: 1 };
     expect(link.receive({ method: "notifications/progress", params }, "")).toBe(false);
+  });
+
+  it("rejects a call that is not sent with the reason, and keeps nothing of it", async () => {
+    const reason = new CallError("too_large", "nested too deep", { outcome: "failed" });
+    const link = new Link("up", () => reason);
+    expect(await outcomeOf(link.handle(call()))).toBe(reason);
+    expect(link.inFlight).toBe(0);
+  });
+
+  it("takes an error nested too deep to be told for the bad answer that it is", async () => {
+    const { link, answer } = setUp();
+    const outcome = outcomeOf(link.handle(call()));
+    link.receive({ id: 1_000_000_000, error: deep()["deep"] }, "");
+    expect(await outcome).toMatchObject({ code: "bad_answer", outcome: "unknown" });
+    expect(answer(0, { result: ok() })).toBe(true);
   });
 });

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { deep } from "../support/calls.ts";
 import { ManifestFile, type Manifest } from "../../src/upstream/manifest.ts";
 
 let folder = "";
@@ -30,6 +31,15 @@ describe("ManifestFile", () => {
     await file.flush();
     expect(open().read()).toEqual(manifest("b"));
     expect(open({ ...transport, env: { TOKEN: "other" } }).read()).toBeUndefined();
+  });
+
+  it("is written whole where two servers that are reached alike write at once", async () => {
+    const problems: string[] = [];
+    const files = [open(transport, problems), open(transport, problems)];
+    for (const file of files) file.write(manifest("a"));
+    await Promise.all(files.map((file) => file.flush()));
+    expect(problems).toEqual([]);
+    expect(open().read()).toEqual(manifest("a"));
   });
 
   it("is for its owner alone, and holds no secret of how the server is reached", async () => {
@@ -64,5 +74,16 @@ describe("ManifestFile", () => {
     file.write(manifest("a"));
     await file.flush();
     expect(problems).toEqual([expect.stringContaining("cannot be written")]);
+  });
+
+  it("tells what is nested too deep to be written, and keeps what was there", async () => {
+    const problems: string[] = [];
+    const file = open(transport, problems);
+    file.write(manifest("a"));
+    const { info, lists } = manifest("b");
+    file.write({ info, lists: { ...lists, resources: [deep()] } });
+    await file.flush();
+    expect(open().read()).toEqual(manifest("a"));
+    expect(problems).toEqual([expect.stringContaining("nested too deep")]);
   });
 });

@@ -142,6 +142,13 @@ describe("a program that does not exist", () => {
   });
 });
 
+it("tells a missing working folder for what it is", async () => {
+  const server = start({ ...processes.program(), cwd: "/no/such/folder" });
+  expect(await server.ended).toBe(
+    "could not be started: its working folder /no/such/folder was not found",
+  );
+});
+
 describe("records", () => {
   it("have the server from its start until nothing of it is left", async () => {
     const told: [string, TreeRoot, number[]][] = [];

@@ -253,12 +253,40 @@ describe("RemoteUpstream", () => {
     expect(upstream.status().state).toBe("ready");
     first.state.inFlight = 0;
     await vi.advanceTimersByTimeAsync(1000);
+    expect(first.state.closed).toBe(false); // the time counts from the end of a call
+    await vi.advanceTimersByTimeAsync(500);
     expect(first.state.closed).toBe(true);
     expect(upstream.status()).toMatchObject({ state: "idle", losses: 0, tools: 1 });
     await upstream.ready(call());
     expect(tries()).toBe(2);
     expect(upstream.status().state).toBe("ready");
     await upstream.close();
+  });
+
+  it("keeps the connection that a call woke while the one before takes its time to end", async () => {
+    const first = fakeConnection();
+    let gone = (): void => {};
+    const closing = new Promise<void>((resolve) => (gone = resolve));
+    const lingering = { ...first, connection: { ...first.connection, close: () => closing } };
+    const second = fakeConnection();
+    const { upstream, tries } = setUpWith({ idleStopMs: 1000 }, lingering, second);
+    upstream.start();
+    await vi.advanceTimersByTimeAsync(1250);
+    expect(upstream.status().state).toBe("idle");
+    await upstream.ready(call());
+    first.end("it left at last");
+    await vi.advanceTimersByTimeAsync(500);
+    second.state.inFlight = 1;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(upstream.status()).toMatchObject({ state: "ready", losses: 0 });
+    expect(tries()).toBe(2);
+    let closed = false;
+    const close = upstream.close().then(() => (closed = true));
+    await settle();
+    expect(closed).toBe(false);
+    gone();
+    await close;
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("is connected anew when it answers no ping, unless calls are under way", async () => {
@@ -326,5 +354,64 @@ describe("RemoteUpstream", () => {
     expect(fake.state.closed).toBe(true);
     expect(tries()).toBe(1);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  describe("in the place of another", () => {
+    it("lists what that one did, and tells its server what that one's was told", async () => {
+      const { upstream: predecessor } = setUp(fakeConnection(["a"]));
+      predecessor.start();
+      await settle();
+      await predecessor.handle(call({ method: "resources/subscribe", params: { uri: "a" } }));
+      await predecessor.handle(call({ method: "logging/setLevel", params: { level: "info" } }));
+      const next = fakeConnection(["b"]);
+      const { upstream } = setUpWith({ predecessor }, next);
+      upstream.start();
+      await predecessor.close();
+      await upstream.known;
+      expect(upstream.lists().tools).toEqual([{ name: "a" }]);
+      await settle();
+      expect(upstream.lists().tools).toEqual([{ name: "b" }]);
+      expect(next.state.requests).toEqual(["resources/subscribe", "logging/setLevel"]);
+    });
+
+    it("gets the calls that wait for that one", async () => {
+      const { upstream: predecessor } = setUp("hang");
+      const wait = (predecessor.ready(call()) ?? Promise.resolve()).then(() =>
+        predecessor.handle(call()),
+      );
+      const { upstream } = setUpWith({ predecessor }, fakeConnection());
+      await predecessor.close();
+      upstream.start();
+      expect(await wait).toEqual(ok());
+      expect(predecessor.ready(call())).toBeUndefined();
+      await upstream.close();
+    });
+
+    it("refuses them where it is disabled", async () => {
+      const { upstream: predecessor } = setUp("hang");
+      const outcome = outcomeOf(predecessor.ready(call()) ?? Promise.resolve());
+      const { upstream } = setUpWith({ predecessor, disabled: "it is disabled in config" });
+      await predecessor.close();
+      expect(await outcome).toMatchObject({
+        code: "unavailable",
+        outcome: "failed",
+        message: "up is not available: it is disabled in config",
+      });
+      expect(upstream.lists().tools).toEqual([]);
+    });
+
+    it("is the only one that connects anew when that one is lost", async () => {
+      const first = fakeConnection();
+      const { upstream: predecessor, tries } = setUp(first);
+      predecessor.start();
+      await settle();
+      const { upstream } = setUpWith({ predecessor }, fakeConnection());
+      upstream.start();
+      first.end("it crashed");
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(tries()).toBe(1);
+      expect(await predecessor.handle(call())).toEqual(ok());
+      await upstream.close();
+    });
   });
 });

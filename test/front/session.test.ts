@@ -1,0 +1,177 @@
+import { describe, expect, it } from "vitest";
+import type { Call, Handle, JsonObject, Lists, Watcher } from "../../src/call.ts";
+import { CallError } from "../../src/errors.ts";
+import { Session } from "../../src/front/session.ts";
+import { Gateway } from "../../src/gateway.ts";
+import { PeerSlot } from "../../src/peer.ts";
+import { deep, names, ok, outcomeOf, scripted, shelf, upstream } from "../support/calls.ts";
+
+/** A session over one upstream that has the tool `do`, and what the client is sent. */
+function setUp(handle: Handle) {
+  let watcher: Watcher | undefined;
+  const lists: Lists = {
+    tools: [{ name: "do" }],
+    prompts: [],
+    resources: [{ uri: "x:1" }],
+    resourceTemplates: [],
+  };
+  const up = upstream({ handle, lists: () => lists, watch: (given) => (watcher = given) });
+  const gateway = new Gateway(names);
+  const entry = { upstream: up, shelf: shelf("up"), stack: [] };
+  const use = (present: boolean): void => gateway.use(present ? [entry] : [], names);
+  use(true);
+  const sent: JsonObject[] = [];
+  const problems: string[] = [];
+  const peer = new PeerSlot();
+  const session = new Session(gateway, {
+    principal: "local",
+    session: "test",
+    write: (line) => sent.push(JSON.parse(line) as JsonObject),
+    listed: () => Promise.resolve(),
+    peer,
+    onProblem: (problem) => problems.push(problem),
+  });
+  const receive = (message: JsonObject): void =>
+    session.receive(JSON.stringify({ jsonrpc: "2.0", ...message }));
+  const request = async (method: string, params: JsonObject = {}): Promise<JsonObject[]> => {
+    const from = sent.length;
+    receive({ id: 1, method, params });
+    await settle();
+    return sent.slice(from);
+  };
+  const notified = (method: string, params: JsonObject): void => watcher?.notified(method, params);
+  const changed = (): void => watcher?.changed();
+  return { request, receive, peer, notified, changed, use, sent, problems };
+}
+
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+describe("what a server sends nested too deep to be written", () => {
+  it("is a bad answer of unknown outcome where it is a result", async () => {
+    const { request } = setUp(() => Promise.resolve({ ...ok(), structuredContent: deep() }));
+    expect(await request("tools/call", { name: "up__do" })).toMatchObject([
+      {
+        id: 1,
+        result: {
+          isError: true,
+          _meta: { "holdfast/failure": { code: "bad_answer", outcome: "unknown" } },
+        },
+      },
+    ]);
+    expect(await request("resources/read", { uri: "x:1" })).toMatchObject([
+      { id: 1, error: { code: -32603, data: { "holdfast/failure": { code: "bad_answer" } } } },
+    ]);
+  });
+
+  it("is left out of an error that passes as it is otherwise", async () => {
+    const rpc = { code: -1, message: "no", data: deep() };
+    const { request } = setUp(() =>
+      Promise.reject(new CallError("upstream_error", "no", { outcome: "answered", rpc })),
+    );
+    expect(await request("tools/call", { name: "up__do" })).toEqual([
+      { jsonrpc: "2.0", id: 1, error: { code: -1, message: "no" } },
+    ]);
+  });
+
+  it("is left out and told where it is a notification, and the call goes on", async () => {
+    const { request, notified, sent, problems } = setUp(({ onProgress }: Call) => {
+      onProgress?.({ progress: 1, ...deep() });
+      return Promise.resolve(ok());
+    });
+    const call = { name: "up__do", _meta: { progressToken: "mine" } };
+    expect(await request("tools/call", call)).toMatchObject([{ id: 1, result: ok() }]);
+    notified("notifications/message", { level: "info", data: deep() });
+    notified("notifications/resources/updated", { uri: deep()["deep"] });
+    expect(sent).toHaveLength(1);
+    expect(problems).toEqual([
+      expect.stringContaining("notifications/progress"),
+      expect.stringContaining("notifications/message"),
+    ]);
+  });
+});
+
+describe("the client's log level", () => {
+  const unavailable = new CallError("unavailable", "up is not available", { outcome: "failed" });
+  const refused = new CallError("upstream_error", "no", {
+    outcome: "answered",
+    rpc: { code: -32601, message: "no" },
+  });
+
+  it.each([
+    ["that could not be told is told when the server has come back", unavailable, 2],
+    ["that a server has refused is not told again", refused, 1],
+  ])("%s", async (_, error, times) => {
+    const script = scripted(error, ok());
+    const { request, changed } = setUp(script.handle);
+    expect(await request("logging/setLevel", { level: "debug" })).toMatchObject([{ result: {} }]);
+    changed();
+    await settle();
+    changed();
+    await settle();
+    expect(script.seen.map(({ params }) => params)).toEqual(
+      Array.from({ length: times }, () => ({ level: "debug" })),
+    );
+  });
+
+  it("is told again to a server that config took away and brought back", async () => {
+    const script = scripted(ok(), ok());
+    const { request, use } = setUp(script.handle);
+    await request("logging/setLevel", { level: "debug" });
+    use(false);
+    use(true);
+    expect(script.seen).toHaveLength(2);
+  });
+});
+
+describe("updates of resources", () => {
+  const update = "notifications/resources/updated";
+  const subscribe = "resources/subscribe";
+
+  it("that come before the answer to the subscription, or are of a part, reach the client", async () => {
+    const { request, notified, sent } = setUp(() => {
+      notified(update, { uri: "x:1" });
+      return Promise.resolve({});
+    });
+    const note = (uri: string) => ({ jsonrpc: "2.0", method: update, params: { uri } });
+    const answer = { jsonrpc: "2.0", id: 1, result: {} };
+    expect(await request(subscribe, { uri: "x:1" })).toEqual([note("x:1"), answer]);
+    for (const uri of ["x:1/a", "x:1#b", "x:10", "x:", "y:1"]) notified(update, { uri });
+    expect(sent.slice(2)).toEqual([note("x:1/a"), note("x:1#b")]);
+    await request(subscribe, { uri: "holdfast://up/x:2" });
+    notified(update, { uri: "x:2/c" });
+    expect(sent.at(-1)).toEqual(note("holdfast://up/x:2/c"));
+  });
+
+  it("do not where the subscription was refused or ended", async () => {
+    const script = scripted(new Error("no"), ok(), ok());
+    const { request, notified, sent } = setUp(script.handle);
+    await request(subscribe, { uri: "x:1" });
+    notified(update, { uri: "x:1" });
+    await request(subscribe, { uri: "x:2" });
+    await request("resources/unsubscribe", { uri: "x:2" });
+    notified(update, { uri: "x:2" });
+    expect(sent.filter(({ method }) => method === update)).toEqual([]);
+  });
+});
+
+it("asks the client nothing for a server before the client says that it is initialised", async () => {
+  const { request, receive, sent, peer } = setUp(() => Promise.resolve({}));
+  await request("initialize", {
+    protocolVersion: "2025-11-25",
+    capabilities: { roots: {} },
+    clientInfo: { name: "test", version: "1" },
+  });
+  const { signal } = new AbortController();
+  const asked = peer.ask("up", "roots/list", {}, signal);
+  const takenBack = outcomeOf(
+    peer.ask("up", "roots/list", {}, AbortSignal.abort(new Error("no longer"))),
+  );
+  await settle();
+  expect(sent).toHaveLength(1);
+  receive({ method: "notifications/initialized" });
+  await settle();
+  expect(sent.slice(1)).toMatchObject([{ method: "roots/list" }]);
+  receive({ id: sent[1]?.["id"], result: { roots: [] } });
+  expect(await asked).toEqual({ roots: [] });
+  expect(await takenBack).toMatchObject({ message: "no longer" });
+});
