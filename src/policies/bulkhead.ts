@@ -118,6 +118,7 @@ class Room {
       this.#waiting++;
       call.signal.subscribe(leave);
       void this.#line(async () => {
+        // oxlint-disable-next-line no-unmodified-loop-condition -- whoever leaves modifies it
         while (!left && this.#active >= this.#options.maxConcurrent)
           // oxlint-disable-next-line no-await-in-loop -- it waits
           await new Promise<void>((free) => (this.#onFree = free));

@@ -21,11 +21,10 @@ export interface CoalesceSetup {
  * Lets equal calls that only read share one upstream call while it is under way, or refuses the later one.
  * Rejects with `overloaded` where it refuses, with `denied` where a call's key cannot be told.
  */
-export const coalesce =
-  ({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware =>
-  (next) => {
+export function coalesce({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware {
+  const joined = (call: Call): void => report({ type: "call.coalesced", call });
+  return (next) => {
     const flights = new Flights();
-    const joined = (call: Call): void => report({ type: "call.coalesced", call });
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || effectOf(call) !== "read") return next(call);
@@ -40,6 +39,7 @@ export const coalesce =
       return flights.share(key, call, next, joined);
     };
   };
+}
 
 function givenKey(call: Call, keyOf: CoalesceSetup["keyOf"]): string | undefined {
   const given = keyOf?.(call);
