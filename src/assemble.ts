@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { JsonObject } from "./call.ts";
-import { acceptTools } from "./catalog/accept.ts";
+import { acceptLists } from "./catalog/accept.ts";
 import type { Config } from "./config/load.ts";
 import type { ServerConfig } from "./config/server.ts";
 import type { Report } from "./events.ts";
@@ -119,7 +119,7 @@ export class Holdfast {
       idleStopMs,
       report,
       disabled,
-      accept: acceptTools(name, report),
+      accept: acceptLists(name, report),
       connect: connector(name, transport, {
         environment,
         records,
