@@ -5,6 +5,7 @@ import type { Config } from "./config/load.ts";
 import type { ServerConfig } from "./config/server.ts";
 import type { Report } from "./events.ts";
 import { Gateway, type Entry } from "./gateway.ts";
+import { redactor, secretsOf } from "./observe/redact.ts";
 import { OwnTools, ownName } from "./own/own-tools.ts";
 import { statusTool } from "./own/status-tool.ts";
 import { PeerSlot } from "./peer.ts";
@@ -124,6 +125,7 @@ export class Holdfast {
         environment,
         records,
         peer: this.peer,
+        mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
         problem: tell,
         stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
       }),

@@ -52,6 +52,7 @@ export class ServerProcess {
   readonly gone: Promise<readonly number[]>;
   readonly #child: Child;
   readonly #root: TreeRoot | undefined;
+  readonly #mask: (text: string) => string;
   readonly #exited: Promise<unknown>;
   readonly #lastLines: string[] = [];
   #known: readonly ProcessInfo[] = [];
@@ -60,9 +61,15 @@ export class ServerProcess {
 
   /**
    * Starts it. `onStderr` is told each line of its stderr, which is always drained. `records` has it
-   * from its start until nothing of it is left.
+   * from its start until nothing of it is left. `mask` takes secrets out of its last words.
    */
-  constructor(program: Program, onStderr: (line: string) => void, records?: ServerRecords) {
+  constructor(
+    program: Program,
+    onStderr: (line: string) => void,
+    records?: ServerRecords,
+    mask = (text: string): string => text,
+  ) {
+    this.#mask = mask;
     const mark = randomUUID();
     const child = spawn(program.command, [...program.args], {
       cwd: program.cwd,
@@ -155,7 +162,7 @@ export class ServerProcess {
 
   #keep(line: string): void {
     if (this.#lastLines.length === keptLines) this.#lastLines.shift();
-    this.#lastLines.push(line.trim().slice(0, longestKeptLine));
+    this.#lastLines.push(this.#mask(line).trim().slice(0, longestKeptLine));
   }
 }
 

@@ -14,6 +14,8 @@ export interface StdioOptions extends ConnectionEvents {
   readonly peer: Peer;
   /** Keeps account of its process. */
   readonly records?: ServerRecords | undefined;
+  /** Takes secrets out of what the server writes, before it is quoted. */
+  readonly mask?: (text: string) => string;
 }
 
 /** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
@@ -24,8 +26,8 @@ export async function connectStdio(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { peer, records } = options;
-  const server = new ServerProcess(program, options.stderr, records);
+  const { peer, records, mask } = options;
+  const server = new ServerProcess(program, options.stderr, records, mask);
   const writer = new LineWriter(server.stdin);
   const link = new Link(upstream, (message) => writer.write(JSON.stringify(message)));
   const transport = new ProcessTransport(server, writer, link, options);
@@ -72,14 +74,14 @@ class ProcessTransport implements Transport {
   readonly #server: ServerProcess;
   readonly #writer: LineWriter;
   readonly #link: Link;
-  readonly #events: ConnectionEvents;
+  readonly #options: StdioOptions;
   #garbage = false;
 
-  constructor(server: ServerProcess, writer: LineWriter, link: Link, events: ConnectionEvents) {
+  constructor(server: ServerProcess, writer: LineWriter, link: Link, options: StdioOptions) {
     this.#server = server;
     this.#writer = writer;
     this.#link = link;
-    this.#events = events;
+    this.#options = options;
   }
 
   start(): Promise<void> {
@@ -87,7 +89,7 @@ class ProcessTransport implements Transport {
       "data",
       lineReader(
         (line) => this.#receive(line),
-        () => this.#events.problem(`left out a message of over ${maxMessageBytes} bytes`),
+        () => this.#options.problem(`left out a message of over ${maxMessageBytes} bytes`),
       ),
     );
     return Promise.resolve();
@@ -115,8 +117,8 @@ class ProcessTransport implements Transport {
   #ignore(line: string): void {
     if (this.#garbage || line.trim() === "") return;
     this.#garbage = true;
-    this.#events.problem(
-      `writes to stdout what is not JSON-RPC, which is left out: ${JSON.stringify(line.slice(0, 80))}`,
-    );
+    const { problem, mask } = this.#options;
+    const quoted = (mask?.(line) ?? line).slice(0, 80);
+    problem(`writes to stdout what is not JSON-RPC, which is left out: ${JSON.stringify(quoted)}`);
   }
 }
