@@ -6,6 +6,7 @@ import { demo } from "./commands/demo.ts";
 import { explain } from "./commands/explain.ts";
 import { flushed, UsageError, type Output } from "./commands/output.ts";
 import { serve } from "./commands/serve.ts";
+import { Interrupted } from "./commands/signals.ts";
 import { tools } from "./commands/tools.ts";
 import { ConfigError } from "./config/problems.ts";
 import { messageOf } from "./errors.ts";
@@ -110,6 +111,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on("error", () => 
 run(process.argv.slice(2)).then(
   (code) => leave(code, readerTime),
   (error: unknown) => {
+    if (error instanceof Interrupted) return leave(error.code, clientTime);
     const expected = error instanceof UsageError || error instanceof ConfigError;
     const text = expected || !(error instanceof Error) ? messageOf(error) : error.stack;
     process.stderr.write(`holdfast: ${text}\n`);

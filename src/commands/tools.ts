@@ -1,15 +1,15 @@
 import type { Tool } from "../call.ts";
 import type { Holdfast } from "../assemble.ts";
 import { distance } from "fastest-levenshtein";
-import { openAlone } from "./open.ts";
+import { openFor } from "./open.ts";
 import { table, UsageError, type Output } from "./output.ts";
 
 /** `holdfast tools`: every tool as clients see it. */
 export async function tools(file: string | undefined, output: Output): Promise<number> {
-  const { holdfast, close } = await openAlone(file);
-  await holdfast.settled();
-  const all = [...holdfast.gateway.catalog.tools.values()];
-  await close();
+  const all = await openFor(file, async ({ holdfast }) => {
+    await holdfast.settled();
+    return [...holdfast.gateway.catalog.tools.values()];
+  });
   if (output.json)
     output.line(
       JSON.stringify(
