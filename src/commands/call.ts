@@ -15,10 +15,10 @@ export async function call(
   output: Output,
 ): Promise<number> {
   const args = argumentsOf(json);
-  const result = await openFor(file, async ({ holdfast }, signal) => {
-    const tool = await findTool(holdfast, name);
+  const result = await openFor(file, async (opened, signal) => {
+    const tool = await findTool(opened, name);
     const caller = { principal: "local", session: "cli", client: "holdfast call" };
-    return holdfast.gateway
+    return opened.holdfast.gateway
       .callTool(tool, { arguments: args }, { caller, signal })
       .catch((error: unknown) => answerOf(asCallError(error)));
   });

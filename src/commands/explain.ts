@@ -10,7 +10,7 @@ export async function explain(
   output: Output,
 ): Promise<number> {
   const { tool, config } = await openFor(file, async (opened) => ({
-    tool: await findTool(opened.holdfast, name),
+    tool: await findTool(opened, name),
     config: opened.config,
   }));
   const { upstream, remoteName, effect, effectSource } = tool;

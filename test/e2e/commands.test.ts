@@ -107,6 +107,20 @@ describe("holdfast tools, explain and call", () => {
     });
   });
 
+  it("wait for no other server than the tool's, unless it may want the name", () => {
+    const other = { hanging: odd({ start: "hang" }), odd: odd({ tools: "decorated" }) };
+    const begun = performance.now();
+    expect(on(other, "call", "odd__decorated")).toMatchObject({ code: 0, out: "decorated\n" });
+    expect(on(other, "explain", "odd__decorated").code).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(15_000);
+    const both = {
+      late: { ...odd({ tools: "echo,pid", "start-delay": 1000 }), prefix: "" },
+      early: { ...odd({ tools: "echo" }), prefix: "" },
+    };
+    const { out } = on(both, "explain", "echo", "--json");
+    expect(JSON.parse(out)).toMatchObject({ server: "late" });
+  });
+
   it("tell the nearest names of a tool that is not there, and what is wrong with arguments", () => {
     const servers = { odd: odd({ tools: "echo" }) };
     expect(on(servers, "call", "odd__ecko")).toMatchObject({
