@@ -3,13 +3,14 @@
  */
 import type { BudgetLedger } from "./budget-ledger.ts";
 import type { Call, JsonObject, Middleware, Tool } from "./call.ts";
-import { acceptTools } from "./catalog/accept.ts";
+import { acceptLists } from "./catalog/accept.ts";
 import type { ServerConfig, ToolOverride } from "./config/server.ts";
 import { Epoch } from "./epoch.ts";
 import type { Report } from "./events.ts";
 import { compileExpression } from "./expressions/expression.ts";
 import { compileTemplate } from "./expressions/template.ts";
 import type { Entry, Gateway } from "./gateway.ts";
+import { redactor, secretsOf } from "./observe/redact.ts";
 import type { PeerSlot } from "./peer.ts";
 import type { PolicyOptions } from "./policies/all-options.ts";
 import type { CoalesceOptions } from "./policies/coalesce-options.ts";
@@ -68,11 +69,12 @@ export function startServer(
     report,
     disabled,
     predecessor,
-    accept: acceptTools(name, report),
+    accept: acceptLists(name, report),
     connect: connector(name, transport, {
       environment,
       records,
       peer,
+      mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
       problem: tell,
       stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
     }),

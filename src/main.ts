@@ -4,11 +4,13 @@ import { call } from "./commands/call.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
 import { explain } from "./commands/explain.ts";
-import { UsageError, type Output } from "./commands/output.ts";
+import { flushed, UsageError, type Output } from "./commands/output.ts";
 import { serve } from "./commands/serve.ts";
+import { Interrupted } from "./commands/signals.ts";
 import { tools } from "./commands/tools.ts";
 import { ConfigError } from "./config/problems.ts";
 import { messageOf } from "./errors.ts";
+import { settlesWithin } from "./time.ts";
 import { implementation } from "./version.ts";
 
 const help = `Holdfast ${implementation.version}: one MCP server in front of your others
@@ -25,6 +27,11 @@ const help = `Holdfast ${implementation.version}: one MCP server in front of you
   --version, --help
 
 Exit codes: 0 all is well; 1 a server is broken or a call failed; 2 the command line or config is wrong.`;
+
+/** Milliseconds in which a client that is about to go can read what is left for it. */
+const clientTime = 1000;
+/** Milliseconds for what a command has printed: a person reads it page by page. */
+const readerTime = 600_000;
 
 const line = (text = ""): void => void process.stdout.write(`${text}\n`);
 
@@ -44,7 +51,7 @@ async function run(argv: readonly string[]): Promise<number> {
   switch (command) {
     case "serve":
       expect("no arguments", 0);
-      return serve(config);
+      return leave(await serve(config), clientTime);
     case "check":
       expect("no arguments", 0);
       return check(config, output);
@@ -92,14 +99,22 @@ function say(text: string): number {
   return 0;
 }
 
-/** Who reads our stderr may go before we do. */
-process.stderr.on("error", () => {});
+/** Exits when all that was printed has been read, or `ms` milliseconds later. */
+async function leave(code: number, ms: number): Promise<never> {
+  await settlesWithin(Promise.all([flushed(process.stdout), flushed(process.stderr)]), ms);
+  return process.exit(code);
+}
+
+/** Who reads what we write may go before we do. */
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 
 run(process.argv.slice(2)).then(
-  (code) => process.exit(code),
+  (code) => leave(code, readerTime),
   (error: unknown) => {
+    if (error instanceof Interrupted) return leave(error.code, clientTime);
     const expected = error instanceof UsageError || error instanceof ConfigError;
     const text = expected || !(error instanceof Error) ? messageOf(error) : error.stack;
-    process.stderr.write(`holdfast: ${text}\n`, () => process.exit(expected ? 2 : 1));
+    process.stderr.write(`holdfast: ${text}\n`);
+    return leave(expected ? 2 : 1, clientTime);
   },
 );

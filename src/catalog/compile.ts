@@ -1,4 +1,4 @@
-import type { CompileError } from "./sanitise.ts";
+import type { CompileError } from "./schemas.ts";
 import { messageOf } from "../errors.ts";
 
 /**

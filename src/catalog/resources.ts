@@ -94,6 +94,10 @@ const appsOf = (
     }),
   );
 
+/** Characters; what is longer matches no template, since the time it takes grows with both. */
+const longest = 4096;
+
 /** Good enough to find the server, which then looks closer itself: each `{…}` stands for anything. */
 const matchesTemplate = (template: string, uri: string): boolean =>
-  matches(template.replace(/[*?]/g, "?").replace(/\{[^}]*\}/g, "*"), uri);
+  Math.max(template.length, uri.length) <= longest &&
+  matches(template.replace(/[*?]/g, "?").replace(/\{[^{}]*\}/g, "*"), uri);

@@ -1,10 +1,9 @@
 import type { JsonObject, Result, Tool } from "../call.ts";
-import { Cancel } from "../cancel.ts";
-import { failureResult } from "../front/failure.ts";
-import { isObject } from "../wire.ts";
 import { asCallError, messageOf, type CallError } from "../errors.ts";
+import { failureResult } from "../front/failure.ts";
 import { now } from "../time.ts";
-import { openAlone } from "./open.ts";
+import { isObject } from "../wire.ts";
+import { openFor } from "./open.ts";
 import { UsageError, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
 
@@ -16,25 +15,16 @@ export async function call(
   output: Output,
 ): Promise<number> {
   const args = argumentsOf(json);
-  const { holdfast, close } = await openAlone(file);
-  try {
-    const tool = await findTool(holdfast, name);
+  const result = await openFor(file, async (opened, signal) => {
+    const tool = await findTool(opened, name);
+    const caller = { principal: "local", session: "cli", client: "holdfast call" };
     const begun = now();
-    const result = await holdfast.gateway
-      .callTool(
-        tool,
-        { arguments: args },
-        {
-          caller: { principal: "local", session: "cli", client: "holdfast call" },
-          signal: new Cancel(),
-        },
-      )
+    return opened.holdfast.gateway
+      .callTool(tool, { arguments: args }, { caller, signal })
       .catch((error: unknown) => answerOf(asCallError(error), tool, now() - begun));
-    output.line(output.json ? JSON.stringify(result) : textOf(result));
-    return result["isError"] === true ? 1 : 0;
-  } finally {
-    await close();
-  }
+  });
+  output.line(output.json ? JSON.stringify(result) : textOf(result));
+  return result["isError"] === true ? 1 : 0;
 }
 
 function argumentsOf(json: string | undefined): JsonObject {

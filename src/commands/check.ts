@@ -1,23 +1,26 @@
 import type { GatewayEvent } from "../events.ts";
 import type { RemoteStatus } from "../upstream/remote.ts";
-import { openAlone } from "./open.ts";
+import { openFor } from "./open.ts";
 import { table, type Output } from "./output.ts";
 
 /** `holdfast check`: starts every server once and tells how that went. 1 where one is broken, else 0. */
 export async function check(file: string | undefined, output: Output): Promise<number> {
   const problems: { readonly server: string; readonly problem: string }[] = [];
-  const opened = await openAlone(file, (event) => {
-    const problem = problemOf(event);
-    if (problem !== undefined) problems.push(problem);
-  });
-  const { holdfast, config } = opened;
-  await holdfast.settled();
-  const servers = [...holdfast.status()];
+  const { servers, config } = await openFor(
+    file,
+    async ({ holdfast, config: used }) => {
+      await holdfast.settled();
+      return { servers: [...holdfast.status()], config: used };
+    },
+    (event) => {
+      const problem = problemOf(event);
+      if (problem !== undefined) problems.push(problem);
+    },
+  );
   const { warnings, file: from } = config;
   const disabled = new Set(
     config.servers.filter((server) => server.disabled).map(({ name }) => name),
   );
-  await opened.close();
   const broken = servers.filter(([name, { state }]) => state !== "ready" && !disabled.has(name));
   if (output.json)
     output.line(

@@ -1,11 +1,14 @@
 import type { Call, JsonObject, Progress, Result } from "../call.ts";
-import { Cancel } from "../cancel.ts";
+import type { Cancel } from "../cancel.ts";
+import type { Config } from "../config/load.ts";
 import { asCallError } from "../errors.ts";
 import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
+import type { Connection } from "../upstream/connection.ts";
 import { connectStdio } from "../upstream/stdio.ts";
 import { newTrace } from "../trace.ts";
 import { readConfig } from "./open.ts";
+import { untilSignal } from "./signals.ts";
 import { textOf } from "./call.ts";
 import { table, type Output } from "./output.ts";
 
@@ -27,9 +30,30 @@ const calls: readonly (readonly [tool: string, args: JsonObject])[] = [
 /** `holdfast demo`: a real client starts Holdfast as its server, lists, calls, and prints what happened. */
 export async function demo(file: string | undefined, output: Output): Promise<number> {
   const config = await readConfig(file);
-  const begun = now();
   output.line(`A client starts Holdfast as its only MCP server, on ${config.file}`);
-  const connection = await connectStdio(
+  let connecting: Promise<Connection> | undefined;
+  let closing = 0;
+  const failed = await untilSignal(
+    async (stop) => {
+      connecting = connect(config, output, stop);
+      const count = await show(connecting, output, stop);
+      closing = now();
+      return count;
+    },
+    async () => {
+      await connecting?.then(
+        (connection) => connection.close(),
+        () => {},
+      );
+    },
+  );
+  output.line(`The client leaves; Holdfast and all its servers are gone after ${since(closing)}.`);
+  return failed === 0 ? 0 : 1;
+}
+
+/** Starts Holdfast as a host would. */
+const connect = (config: Config, output: Output, abandon: Cancel): Promise<Connection> =>
+  connectStdio(
     "holdfast",
     {
       command: process.execPath,
@@ -43,8 +67,17 @@ export async function demo(file: string | undefined, output: Output): Promise<nu
       stderr: (line) => output.line(`! ${line}`),
     },
     startTimeoutMs,
-    new Cancel(),
+    abandon,
   );
+
+/** Prints what there is, and what some calls do. Answers how many of them failed. */
+async function show(
+  connecting: Promise<Connection>,
+  output: Output,
+  stop: Cancel,
+): Promise<number> {
+  const begun = now();
+  const connection = await connecting;
   const { name, version, protocolVersion } = connection.info;
   output.line(
     `initialize   ${name} ${version}, protocol ${protocolVersion}, after ${since(begun)}`,
@@ -59,9 +92,10 @@ export async function demo(file: string | undefined, output: Output): Promise<nu
   for (const [tool, args] of calls.filter(([wanted]) => names.has(wanted))) {
     let notes = 0;
     const from = now();
-    const request = callOf(tool, args, () => notes++);
+    const request = callOf(tool, args, stop, () => notes++);
     // oxlint-disable-next-line no-await-in-loop -- one after the other, to be read
     const shown = await connection.handle(request).then(describe, (error: unknown) => {
+      if (stop.reason !== undefined) throw stop.reason;
       failed++;
       return `failed: ${asCallError(error).message}`;
     });
@@ -69,10 +103,7 @@ export async function demo(file: string | undefined, output: Output): Promise<nu
     rows.push([tool, JSON.stringify(args), `${shown} (${since(from)}${progress})`]);
   }
   for (const row of table(rows)) output.line(`  ${row}`);
-  const closing = now();
-  await connection.close();
-  output.line(`The client leaves; Holdfast and all its servers are gone after ${since(closing)}.`);
-  return failed === 0 ? 0 : 1;
+  return failed;
 }
 
 const since = (from: number): string => `${Math.round(now() - from)} ms`;
@@ -80,13 +111,14 @@ const since = (from: number): string => `${Math.round(now() - from)} ms`;
 const callOf = (
   tool: string,
   args: JsonObject,
+  signal: Cancel,
   onProgress: (progress: Progress) => void,
 ): Call => ({
   upstream: "holdfast",
   method: "tools/call",
   params: { name: tool, arguments: args },
   caller: { principal: "local", session: "demo", client: "holdfast demo" },
-  signal: new Cancel(),
+  signal,
   deadline: { at: now() + callTimeoutMs, max: now() + callTimeoutMs },
   onProgress,
   trace: newTrace(undefined),

@@ -1,6 +1,6 @@
 import type { Config } from "../config/load.ts";
 import { policiesOf } from "../config/server.ts";
-import { openAlone } from "./open.ts";
+import { openFor } from "./open.ts";
 import { table, type Output } from "./output.ts";
 import { findTool } from "./tools.ts";
 
@@ -10,34 +10,30 @@ export async function explain(
   name: string,
   output: Output,
 ): Promise<number> {
-  const { holdfast, config, close } = await openAlone(file);
-  try {
-    const tool = await findTool(holdfast, name);
-    const { upstream, remoteName, effect, effectSource } = tool;
-    const timeout = timeoutOf(config, upstream, remoteName);
-    const facts = { name, server: upstream, tool: remoteName, effect, effectSource, timeout };
-    if (output.json) output.line(JSON.stringify(facts));
-    else
-      for (const row of table([
-        ["tool", name],
-        ["server", `${upstream}, where it is called ${remoteName}`],
-        ["effect", `${effect} (${effectSource})`],
-        ["meaning", meanings[effect]],
-        [
-          "timeout",
-          timeout === false
-            ? "none"
-            : `${timeout.attemptMs} ms an attempt, ${timeout.totalMs} ms in all` +
-              (timeout.resetOnProgress
-                ? `; progress extends it up to ${timeout.maxTotalMs} ms`
-                : ""),
-        ],
-      ]))
-        output.line(row);
-    return 0;
-  } finally {
-    await close();
-  }
+  const { tool, config } = await openFor(file, async (opened) => ({
+    tool: await findTool(opened, name),
+    config: opened.config,
+  }));
+  const { upstream, remoteName, effect, effectSource } = tool;
+  const timeout = timeoutOf(config, upstream, remoteName);
+  const facts = { name, server: upstream, tool: remoteName, effect, effectSource, timeout };
+  if (output.json) output.line(JSON.stringify(facts));
+  else
+    for (const row of table([
+      ["tool", name],
+      ["server", `${upstream}, where it is called ${remoteName}`],
+      ["effect", `${effect} (${effectSource})`],
+      ["meaning", meanings[effect]],
+      [
+        "timeout",
+        timeout === false
+          ? "none"
+          : `${timeout.attemptMs} ms an attempt, ${timeout.totalMs} ms in all` +
+            (timeout.resetOnProgress ? `; progress extends it up to ${timeout.maxTotalMs} ms` : ""),
+      ],
+    ]))
+      output.line(row);
+  return 0;
 }
 
 const meanings = {

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Holdfast } from "../assemble.ts";
+import type { Cancel } from "../cancel.ts";
 import { loadConfig, type Config } from "../config/load.ts";
 import { broadcast, type Report } from "../events.ts";
 import { logger } from "../observe/log.ts";
@@ -8,6 +9,7 @@ import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
 import { stateFolder } from "../state-folder.ts";
 import { PidRecords, reap } from "../upstream/pid-records.ts";
+import { untilSignal } from "./signals.ts";
 import { loadMiddlewares } from "../user-middleware.ts";
 
 /** A Holdfast with its config and its log. */
@@ -71,11 +73,18 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
   };
 }
 
-/** The same for a command that no client talks to: servers are told that theirs can do nothing. */
-export async function openAlone(file: string | undefined, subscriber?: Report): Promise<Opened> {
+/**
+ * The same for the work of a command that no client talks to: servers are told that theirs can do nothing. All
+ * is closed when the work is done, or a signal comes.
+ */
+export async function openFor<T>(
+  file: string | undefined,
+  work: (opened: Opened, stop: Cancel) => Promise<T>,
+  subscriber?: Report,
+): Promise<T> {
   const opened = await open(file, subscriber);
   opened.holdfast.peer.introduce({});
-  return opened;
+  return untilSignal((stop) => work(opened, stop), opened.close);
 }
 
 /** The config that a command works on. */

@@ -1,3 +1,5 @@
+import type { Writable } from "node:stream";
+
 /** Where a command prints, and how. */
 export interface Output {
   /** Writes a line to stdout. */
@@ -24,3 +26,9 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** Resolves when all that was written to a stream has been taken, or no longer can be. */
+export const flushed = (stream: Writable): Promise<void> =>
+  new Promise((resolve) => {
+    stream.write("", () => resolve());
+  });

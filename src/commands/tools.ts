@@ -1,15 +1,15 @@
 import type { Tool } from "../call.ts";
-import type { Holdfast } from "../assemble.ts";
+import type { Config } from "../config/load.ts";
 import { distance } from "fastest-levenshtein";
-import { openAlone } from "./open.ts";
+import { openFor, type Opened } from "./open.ts";
 import { table, UsageError, type Output } from "./output.ts";
 
 /** `holdfast tools`: every tool as clients see it. */
 export async function tools(file: string | undefined, output: Output): Promise<number> {
-  const { holdfast, close } = await openAlone(file);
-  await holdfast.settled();
-  const all = [...holdfast.gateway.catalog.tools.values()];
-  await close();
+  const all = await openFor(file, async ({ holdfast }) => {
+    await holdfast.settled();
+    return [...holdfast.gateway.catalog.tools.values()];
+  });
   if (output.json)
     output.line(
       JSON.stringify(
@@ -29,17 +29,33 @@ export async function tools(file: string | undefined, output: Output): Promise<n
   return 0;
 }
 
-/** The tool of that name, when every server was tried; a UsageError with the nearest names where there is none. */
-export async function findTool(holdfast: Holdfast, name: string): Promise<Tool> {
-  await holdfast.settled();
-  const { tools: listed } = holdfast.gateway.catalog;
-  const tool = listed.get(name);
+/**
+ * The tool of that name, as soon as it is listed and no other server may want its name; a UsageError with the
+ * nearest names where there is none when every server was tried.
+ */
+export async function findTool({ holdfast, config }: Opened, name: string): Promise<Tool> {
+  const { gateway } = holdfast;
+  const find = (): Tool | undefined => gateway.catalog.tools.get(name);
+  const found = new Promise<void>((resolve) => {
+    const look = (): void => {
+      const tool = find();
+      if (tool !== undefined && !hasRivals(tool, config)) resolve();
+    };
+    gateway.watch({ changed: look, notified: () => {} });
+    look();
+  });
+  await Promise.race([found, holdfast.settled()]);
+  const tool = find();
   if (tool !== undefined) return tool;
-  const nearest = [...listed.keys()]
+  const nearest = [...gateway.catalog.tools.keys()]
     .toSorted((a, b) => distance(a, name) - distance(b, name))
     .slice(0, 3);
   throw new UsageError(`there is no tool "${name}"; the nearest are ${nearest.join(", ")}`);
 }
+
+/** Whether another server might get the name of a tool, once it has told its own. */
+const hasRivals = ({ name, upstream }: Tool, { servers }: Config): boolean =>
+  servers.some((server) => server.name !== upstream && name.startsWith(server.prefix));
 
 const longestSummary = 70;
 

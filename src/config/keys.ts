@@ -1,4 +1,4 @@
-import { closest, distance } from "fastest-levenshtein";
+import { distance } from "fastest-levenshtein";
 import type { z } from "zod";
 import { entriesOf } from "./json-value.ts";
 import { laterKeys } from "./later.ts";
@@ -7,10 +7,14 @@ import type { Finding, Path } from "./problems.ts";
 import { configFile, serverEntry } from "./schema.ts";
 import { objectIn, schemaUnder } from "./walk.ts";
 
-/** Keys of clients that mean nothing here and are no slip of the pen, however near to one of ours. */
+/** Keys of clients and people that mean nothing here and are no slip of the pen, however near to one of ours. */
 const foreign = new Map<z.ZodObject, readonly string[]>([
-  [serverEntry, ["tags", "dev", "gallery", "version"]],
+  [configFile, ["name"]],
+  [serverEntry, ["tags", "dev", "gallery", "version", "comment", "cmd", "auto"]],
 ]);
+
+/** Letters. Two slips make a shorter word, or one that begins otherwise, another word. */
+const longWord = 6;
 
 interface UnknownKey {
   readonly key: string;
@@ -62,11 +66,22 @@ function unknownKeys(schema: z.core.$ZodType, value: unknown, path: Path): Unkno
   });
 }
 
-/** The key of `object` that is within two letters of `key`. */
+/** The key of `object` for which `key` is a slip of the pen. */
 function nearKey(key: string, object: z.ZodObject): string | undefined {
-  const near = closest(key, [...Object.keys(object.shape), ...(laterKeys.get(object) ?? [])]);
-  return distance(key, near) <= 2 ? near : undefined;
+  const known = [...Object.keys(object.shape), ...(laterKeys.get(object) ?? [])];
+  const [near = ""] = known.toSorted((a, b) => slips(key, a) - slips(key, b));
+  const alike = near[0] === key[0] && Math.min(near.length, key.length) >= longWord;
+  return slips(key, near) <= (alike ? 2 : 1) ? near : undefined;
 }
+
+/** Letters that are too many, too few or wrong; two neighbours in the wrong order are one slip. */
+const slips = (key: string, right: string): number =>
+  isSwapped(key, right) ? 1 : distance(key, right);
+
+const isSwapped = (key: string, right: string): boolean =>
+  Array.from(key).some(
+    (letter, at) => `${key.slice(0, at)}${key[at + 1]}${letter}${key.slice(at + 2)}` === right,
+  );
 
 /** One warning for a coming key, however often it stands in the file. */
 function comingWarning(group: Group<UnknownKey>): Finding {

@@ -15,18 +15,20 @@ export interface ConnectorOptions extends ConnectionEvents {
   readonly environment: NodeJS.ProcessEnv;
   readonly records?: ServerRecords | undefined;
   readonly peer: Peer;
+  /** Takes the server's secrets out of a text. */
+  readonly mask: (text: string) => string;
 }
 
 /** How to connect to a server, by its kind of transport. */
 export function connector(
   upstream: string,
   transport: Transport,
-  { environment, records, peer, ...events }: ConnectorOptions,
+  { environment, records, peer, mask, ...events }: ConnectorOptions,
 ): Connect {
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
     return (timeoutMs, abandon) =>
-      connectStdio(upstream, program, { ...events, peer, records }, timeoutMs, abandon);
+      connectStdio(upstream, program, { ...events, peer, records, mask }, timeoutMs, abandon);
   }
   return (timeoutMs, abandon) =>
     connectHttp(upstream, transport, { ...events, peer }, timeoutMs, abandon);

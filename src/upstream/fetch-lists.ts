@@ -1,10 +1,13 @@
-import type { JsonObject, Lists, ToolDefinition } from "../call.ts";
+import type { JsonObject, Lists } from "../call.ts";
 import { messageOf } from "../errors.ts";
 import { now, sleep } from "../time.ts";
 import type { Connection, ListName } from "./connection.ts";
 
-/** What of an upstream's tools is taken. */
-export type Accept = (tools: ToolDefinition[]) => Promise<ToolDefinition[]>;
+/** What of an upstream's lists is taken. */
+export type Accept = <Name extends ListName>(
+  list: Name,
+  items: Lists[Name],
+) => Promise<Lists[Name]>;
 
 export const noLists: Lists = { tools: [], prompts: [], resources: [], resourceTemplates: [] };
 
@@ -22,16 +25,18 @@ export async function fetchAll(
   timeoutMs: number,
   onProblem: (problem: string) => void,
 ): Promise<Lists> {
-  const fetch = (name: ListName): Promise<readonly JsonObject[]> =>
-    connection.list(name, timeoutMs).catch((error: unknown) => {
+  const fetch = async <Name extends ListName>(name: Name): Promise<Lists[Name]> =>
+    accept(name, await connection.list(name, timeoutMs));
+  const attempt = (name: ListName): Promise<readonly JsonObject[]> =>
+    fetch(name).catch((error: unknown) => {
       onProblem(`did not list its ${name}: ${messageOf(error)}`);
       return [];
     });
   const [tools, prompts, resources, resourceTemplates] = await Promise.all([
-    connection.list("tools", timeoutMs).then((list) => accept([...list])),
-    fetch("prompts"),
-    fetch("resources"),
-    fetch("resourceTemplates"),
+    fetch("tools"),
+    attempt("prompts"),
+    attempt("resources"),
+    attempt("resourceTemplates"),
   ]);
   return { tools, prompts, resources, resourceTemplates };
 }
@@ -91,7 +96,6 @@ export class Refresh {
   }
 
   async #fetch(name: ListName): Promise<[ListName, readonly JsonObject[]]> {
-    const list = await this.#connection.list(name, this.#timeoutMs);
-    return [name, name === "tools" ? await this.#accept([...list] as ToolDefinition[]) : list];
+    return [name, await this.#accept(name, await this.#connection.list(name, this.#timeoutMs))];
   }
 }

@@ -53,6 +53,7 @@ export class ServerProcess {
   readonly gone: Promise<readonly number[]>;
   readonly #child: Child;
   readonly #root: TreeRoot | undefined;
+  readonly #mask: (text: string) => string;
   readonly #exited: Promise<unknown>;
   readonly #lastLines: string[] = [];
   #known: readonly ProcessInfo[] = [];
@@ -61,9 +62,15 @@ export class ServerProcess {
 
   /**
    * Starts it. `onStderr` is told each line of its stderr, which is always drained. `records` has it
-   * from its start until nothing of it is left.
+   * from its start until nothing of it is left. `mask` takes secrets out of its last words.
    */
-  constructor(program: Program, onStderr: (line: string) => void, records?: ServerRecords) {
+  constructor(
+    program: Program,
+    onStderr: (line: string) => void,
+    records?: ServerRecords,
+    mask = (text: string): string => text,
+  ) {
+    this.#mask = mask;
     const mark = randomUUID();
     const child = spawn(program.command, [...program.args], {
       cwd: program.cwd,
@@ -156,7 +163,7 @@ export class ServerProcess {
 
   #keep(line: string): void {
     if (this.#lastLines.length === keptLines) this.#lastLines.shift();
-    this.#lastLines.push(line.trim().slice(0, longestKeptLine));
+    this.#lastLines.push(this.#mask(line).trim().slice(0, longestKeptLine));
   }
 }
 

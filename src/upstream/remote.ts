@@ -35,7 +35,7 @@ export interface RemoteOptions {
   readonly startTimeoutMs: number;
   /** Milliseconds without a call after which it is stopped until the next; 0: never. */
   readonly idleStopMs: number;
-  /** What of its tools is taken. */
+  /** What of its lists is taken. */
   readonly accept: Accept;
   readonly report: Report;
   /** What is known of it from an earlier run. */

@@ -17,6 +17,8 @@ export interface StdioOptions extends ConnectionEvents {
   readonly peer: Peer;
   /** Keeps account of its process. */
   readonly records?: ServerRecords | undefined;
+  /** Takes secrets out of what the server writes, before it is quoted. */
+  readonly mask?: (text: string) => string;
 }
 
 /** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
@@ -27,8 +29,8 @@ export async function connectStdio(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { peer, records } = options;
-  const server = new ServerProcess(program, options.stderr, records);
+  const { peer, records, mask } = options;
+  const server = new ServerProcess(program, options.stderr, records, mask);
   const writer = new LineWriter(server.stdin);
   const link = new Link(upstream, (message) => {
     if (writer.waiting > mostWaiting) return overloaded(upstream);
@@ -95,14 +97,14 @@ class ProcessTransport implements Transport {
   readonly #server: ServerProcess;
   readonly #writer: LineWriter;
   readonly #link: Link;
-  readonly #events: ConnectionEvents;
+  readonly #options: StdioOptions;
   #garbage = false;
 
-  constructor(server: ServerProcess, writer: LineWriter, link: Link, events: ConnectionEvents) {
+  constructor(server: ServerProcess, writer: LineWriter, link: Link, options: StdioOptions) {
     this.#server = server;
     this.#writer = writer;
     this.#link = link;
-    this.#events = events;
+    this.#options = options;
   }
 
   start(): Promise<void> {
@@ -110,7 +112,7 @@ class ProcessTransport implements Transport {
       "data",
       lineReader(
         (line) => this.#receive(line),
-        () => this.#events.problem(`left out a message of over ${maxMessageBytes} bytes`),
+        () => this.#options.problem(`left out a message of over ${maxMessageBytes} bytes`),
       ),
     );
     return Promise.resolve();
@@ -137,8 +139,8 @@ class ProcessTransport implements Transport {
   #ignore(line: string): void {
     if (this.#garbage || line.trim() === "") return;
     this.#garbage = true;
-    this.#events.problem(
-      `writes to stdout what is not JSON-RPC, which is left out: ${JSON.stringify(line.slice(0, 80))}`,
-    );
+    const { problem, mask } = this.#options;
+    const quoted = (mask?.(line) ?? line).slice(0, 80);
+    problem(`writes to stdout what is not JSON-RPC, which is left out: ${JSON.stringify(quoted)}`);
   }
 }

@@ -47,6 +47,21 @@ describe("exposeResources", () => {
     expect(locate("db://{table}/{id}")).toEqual([{ upstream: "one", uri: "db://{table}/{id}" }]);
   });
 
+  it("is not held up by a template that matches slowly", () => {
+    const templates = [
+      `${"{a}x".repeat(8)}y`,
+      `${"{a}x".repeat(1000)}y`,
+      `{a}${"x".repeat(500_000)}y`,
+      "{".repeat(500_000),
+    ];
+    const { locate } = exposeResources([
+      stock("one", { resourceTemplates: templates.map((uriTemplate) => ({ uriTemplate })) }),
+    ]);
+    const begun = performance.now();
+    for (const length of [50, 4000, 1_000_000]) expect(locate("x".repeat(length))).toEqual([]);
+    expect(performance.now() - begun).toBeLessThan(1000);
+  });
+
   it("finds the user interface that a tool names, though it is not listed", () => {
     const tool = { name: "show", _meta: { ui: { resourceUri: "ui://show" } } };
     const old = { name: "old", _meta: { "ui/resourceUri": "ui://old" } };

@@ -5,7 +5,7 @@ const at = { file: "servers.json", env: {}, home: "/h" };
 
 const warningsOf = (text: string): readonly string[] => parseConfig(text, at).warnings;
 
-describe("a key that is within two letters of one of ours is an error", () => {
+describe("a key that is nearly one of ours is an error", () => {
   test.each<[object, string]>([
     [{ mcpServer: {} }, 'mcpServer: unknown key; did you mean "mcpServers"?'],
     [{ mcpservers: {} }, 'mcpservers: unknown key; did you mean "mcpServers"?'],
@@ -22,6 +22,18 @@ describe("a key that is within two letters of one of ours is an error", () => {
     [
       { mcpServers: { a: { command: "x", arg: [] } } },
       'mcpServers.a.arg: unknown key; did you mean "args"?',
+    ],
+    [
+      { mcpServers: { a: { command: "x", evn: {} } } },
+      'mcpServers.a.evn: unknown key; did you mean "env"?',
+    ],
+    [
+      { mcpServers: { a: { command: "x", typ: "stdio", uri: "x", heeaders: {} } } },
+      'mcpServers.a.uri: unknown key; did you mean "url"?',
+    ],
+    [
+      { mcpServers: { a: { command: "x", startTimoutM: 1 } } },
+      'mcpServers.a.startTimoutM: unknown key; did you mean "startTimeoutMs"?',
     ],
     [
       { mcpServers: { a: { command: "x", tools: { overrides: { t: { efect: "read" } } } } } },
@@ -75,6 +87,19 @@ describe("any other key is a warning", () => {
       },
     });
     expect(warningsOf(text)).toEqual([]);
+  });
+
+  test.each(["id", "ui", "key", "dir", "path", "time", "tree", "test", "hint", "author", "linked"])(
+    "%s is another word, not one of ours misspelt",
+    (key) => {
+      const text = JSON.stringify({ mcpServers: { a: { command: "x", [key]: 1 } }, [key]: 1 });
+      expect(warningsOf(text)).toHaveLength(2);
+    },
+  );
+
+  test("what people note beside a server is passed over", () => {
+    const entry = { command: "x", comment: "mine", cmd: "x", auto: true };
+    expect(warningsOf(JSON.stringify({ name: "mine", mcpServers: { a: entry } }))).toEqual([]);
   });
 
   test("what VS Code writes beside a server is passed over, however near to a key of ours", () => {

@@ -1,10 +1,13 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
-import { configFile, main, odd, root } from "../support/gateway.ts";
+import { sleep } from "../../src/time.ts";
+import { configFile, main, odd, root, startGateway } from "../support/gateway.ts";
+import { textOf } from "../support/raw-client.ts";
 
 interface Ran {
   readonly code: number | null;
@@ -104,6 +107,20 @@ describe("holdfast tools, explain and call", () => {
     });
   });
 
+  it("wait for no other server than the tool's, unless it may want the name", () => {
+    const other = { hanging: odd({ start: "hang" }), odd: odd({ tools: "decorated" }) };
+    const begun = performance.now();
+    expect(on(other, "call", "odd__decorated")).toMatchObject({ code: 0, out: "decorated\n" });
+    expect(on(other, "explain", "odd__decorated").code).toBe(0);
+    expect(performance.now() - begun).toBeLessThan(15_000);
+    const both = {
+      late: { ...odd({ tools: "echo,pid", "start-delay": 1000 }), prefix: "" },
+      early: { ...odd({ tools: "echo" }), prefix: "" },
+    };
+    const { out } = on(both, "explain", "echo", "--json");
+    expect(JSON.parse(out)).toMatchObject({ server: "late" });
+  });
+
   it("tell the nearest names of a tool that is not there, and what is wrong with arguments", () => {
     const servers = { odd: odd({ tools: "echo" }) };
     expect(on(servers, "call", "odd__ecko")).toMatchObject({
@@ -113,6 +130,46 @@ describe("holdfast tools, explain and call", () => {
     expect(on(servers, "call", "odd__echo", "[1]")).toMatchObject({ code: 2 });
     expect(on(servers, "call", "odd__echo", "{a")).toMatchObject({ code: 2 });
     expect(on(servers, "call")).toMatchObject({ code: 2 });
+  });
+});
+
+describe("what a command prints", () => {
+  const callLarge = () => {
+    const file = configFile({ mcpServers: { odd: odd({ tools: "large" }) } });
+    const args = ["odd__large", JSON.stringify({ bytes: 900_000 }), "--config", file];
+    return spawn(process.execPath, [main, "call", ...args]);
+  };
+
+  it("is whole, however late it is read", async () => {
+    const child = callLarge();
+    const ended = once(child, "close");
+    await Promise.race([once(child, "exit"), sleep(1500)]);
+    let length = 0;
+    child.stdout.on("data", (chunk: Buffer) => (length += chunk.length));
+    expect(await ended).toEqual([0, null]);
+    expect(length).toBe(900_001);
+  });
+
+  it("may be left unread", async () => {
+    const child = callLarge();
+    child.stdout.destroy();
+    const [code] = await once(child, "close");
+    expect(code).toBe(0);
+    expect(child.stderr.read()).toBeNull();
+  });
+});
+
+describe("holdfast serve", () => {
+  it("lets a client that leaves read its answers to the end", async () => {
+    const client = startGateway({ mcpServers: { odd: odd({ tools: "large" }) } });
+    await client.initialize();
+    await client.tools();
+    client.child.stdout?.pause();
+    const answer = client.call("odd__large", { bytes: 3_000_000 });
+    client.child.stdin?.end();
+    await Promise.race([once(client.child, "exit"), sleep(800)]);
+    client.child.stdout?.resume();
+    expect(textOf(await answer)).toHaveLength(3_000_000);
   });
 });
 

@@ -42,6 +42,26 @@ describe("servers that do not start", () => {
   });
 });
 
+describe("secrets of config", () => {
+  it("reach nobody by what a server says last, or prints", async () => {
+    const env = { API_TOKEN: "s3cret-0123456789" };
+    const run = (code: string) => ({ command: process.execPath, args: ["-e", code], env });
+    const client = startServers({
+      says: run("console.error('x'.repeat(290), process.env.API_TOKEN); process.exit(1)"),
+      prints: run("console.log('y'.repeat(70), process.env.API_TOKEN); process.exit(1)"),
+    });
+    await client.initialize();
+    await client.tools();
+    const { structuredContent } = await client.call("holdfast__status");
+    const { problems } = structuredContent as { problems: string[] };
+    expect(problems[0]).toMatch(/its last words: x+ \[secret\]?/);
+    const failure = textOf(await client.call("says__anything"));
+    await client.until(() => client.stderr.includes("not JSON-RPC"));
+    for (const text of [JSON.stringify(structuredContent), failure, client.stderr])
+      expect(text).not.toContain("s3c");
+  });
+});
+
 describe("a server that writes garbage to stdout", () => {
   it("is served all the same, and nothing of it reaches the client", async () => {
     const client = startServers({ odd: odd({ start: "banner", tools: "echo,garbage" }) });

@@ -171,3 +171,26 @@ describe("two gateways on one config and one state folder", () => {
     expect(both.filter(alive)).toEqual([]);
   });
 });
+
+describe("a command that is ended by a signal", () => {
+  it.each<[NodeJS.Signals, number, string[]]>([
+    ["SIGINT", 130, ["check"]],
+    ["SIGTERM", 143, ["tools"]],
+    ["SIGHUP", 129, ["call", "one__never"]],
+    ["SIGINT", 130, ["call", "one__never"]],
+    ["SIGTERM", 143, ["explain", "one__nothing"]],
+    ["SIGINT", 130, ["demo"]],
+  ])("%s leaves with code %i and takes its servers: %j", async (signal, code, args) => {
+    const file = configFile({
+      mcpServers: { one: stubborn(processes), two: odd({ start: "hang" }) },
+    });
+    const child = spawn(process.execPath, [main, ...args, "--config", file], {
+      env: { ...process.env, ...state() },
+    });
+    await processes.ready(1 + kinds.length);
+    child.kill(signal);
+    expect(await once(child, "exit")).toEqual([code, null]);
+    expect(processes.pids().filter(alive)).toEqual([]);
+    expect(child.stderr.read()).toBeNull();
+  });
+});

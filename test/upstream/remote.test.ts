@@ -59,7 +59,7 @@ const defaults: Omit<RemoteOptions, "connect" | "report"> = {
   name: "up",
   startTimeoutMs: 1000,
   idleStopMs: 0,
-  accept: (tools) => Promise.resolve(tools),
+  accept: (_, items) => Promise.resolve(items),
   remember: () => {},
 };
 
