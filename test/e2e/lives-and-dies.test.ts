@@ -112,7 +112,7 @@ describe("a server that says too much", () => {
 describe("a server that stops reading", () => {
   it("is sent no more than 64 MiB, then calls are refused at once", async () => {
     const client = startGateway({
-      policies: { timeout: { attemptMs: 1000 } },
+      policies: { timeout: { attemptMs: 1000 }, circuitBreaker: false },
       mcpServers: { odd: odd({ tools: "deaf,echo" }), good: odd({ tools: "echo" }) },
     });
     await client.initialize();
@@ -191,7 +191,10 @@ describe("a config file that changes", () => {
     const pid = textOf(await client.call("stays__pid"));
     writeFileSync(
       file,
-      JSON.stringify({ mcpServers: { stays: { ...stays, prefix: "s" }, comes } }),
+      JSON.stringify({
+        builtins: ["status"],
+        mcpServers: { stays: { ...stays, prefix: "s" }, comes },
+      }),
     );
     await client.until(changed(client));
     await eventually(async () => (await namesOf(client)).includes("comes__pid"));
@@ -224,7 +227,7 @@ describe("a config file that changes", () => {
     await client.initialize();
     await client.tools();
     const slow = client.call("odd__sleep", { ms: 3000 });
-    writeFileSync(file, JSON.stringify({ mcpServers: {} }));
+    writeFileSync(file, JSON.stringify({ builtins: ["status"], mcpServers: {} }));
     await client.until(changed(client));
     expect(await namesOf(client)).toEqual(["holdfast__status"]);
     expect(textOf(await slow)).toBe("slept");
