@@ -66,6 +66,7 @@ export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurro
       deny: [],
       overrides: new Map(),
     },
+    isDerived: true,
     stack: [
       observe(report),
       deadline(({ tool }) => groups.has(tool?.remoteName ?? "") && groupTime),
@@ -96,10 +97,7 @@ function remote(gateway: Gateway, name: string): Tool | undefined {
 }
 
 const providersOf = ({ gateway, metrics, isHealthy, report }: OwnSurroundings): Providers => ({
-  find: (name) => {
-    const tool = gateway.catalog.tools.get(name);
-    return tool?.upstream === ownName ? undefined : tool;
-  },
+  find: (name) => gateway.basis.tools.get(name),
   figures: ({ upstream, name }) => metrics.ofTool(upstream, name),
   isHealthy: ({ upstream }) => isHealthy(upstream),
   call: (tool: Tool, args: JsonObject, call: Call, until: Deadline): Promise<Result> =>

@@ -12,6 +12,8 @@ export interface Entry {
   readonly shelf: Shelf;
   /** Outermost first. */
   readonly stack: readonly Middleware[];
+  /** Whether what it lists depends on what others list. Default false. */
+  readonly isDerived?: boolean;
 }
 
 /** A request of a client, on its way to one upstream. */
@@ -52,6 +54,7 @@ export class Gateway {
   readonly #watchers = new Set<GatewayWatcher>();
   #doors: ReadonlyMap<string, Door> = new Map();
   #catalog: Catalog | undefined;
+  #basis: Catalog | undefined;
 
   constructor(names: NameOptions) {
     this.#names = names;
@@ -83,14 +86,12 @@ export class Gateway {
 
   /** Everything that clients can list, as it is known now. */
   get catalog(): Catalog {
-    return (this.#catalog ??= buildCatalog(
-      [...this.#doors.values()].map(({ upstream, shelf }) => ({
-        upstream: upstream.name,
-        shelf,
-        lists: upstream.lists(),
-      })),
-      this.#names,
-    ));
+    return (this.#catalog ??= this.#catalogOf(() => true));
+  }
+
+  /** The same without what is made of other tools, so that what is made of them can look at it. */
+  get basis(): Catalog {
+    return (this.#basis ??= this.#catalogOf(({ isDerived }) => isDerived !== true));
   }
 
   /** In config order. */
@@ -204,8 +205,15 @@ export class Gateway {
     await Promise.all(this.upstreams.map((upstream) => upstream.close()));
   }
 
+  #catalogOf(isIn: (door: Door) => boolean): Catalog {
+    const stocks = [...this.#doors.values()]
+      .filter(isIn)
+      .map(({ upstream, shelf }) => ({ upstream: upstream.name, shelf, lists: upstream.lists() }));
+    return buildCatalog(stocks, this.#names);
+  }
+
   #changed(): void {
-    this.#catalog = undefined;
+    this.#catalog = this.#basis = undefined;
     for (const watcher of this.#watchers) watcher.changed();
   }
 }

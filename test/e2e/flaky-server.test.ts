@@ -66,7 +66,7 @@ async function many(count: number, one: (n: number) => Promise<JsonObject>): Pro
 }
 
 const failureOf = (result: JsonObject): { code?: string; outcome?: string } =>
-  ((result["_meta"] as JsonObject | undefined)?.["holdfast/failure"] ?? {}) as { outcome?: string };
+  (result["_meta"] as JsonObject | undefined)?.["holdfast/failure"] ?? {};
 
 const patient = {
   timeout: { attemptMs: 400, totalMs: 20_000 },

@@ -14,7 +14,7 @@ const attemptsFile = `${options.log}.attempts`;
 const linesOf = (file) => (existsSync(file) ? readFileSync(file, "utf8").split("\n") : []);
 const count = (file, id) => linesOf(file).filter((line) => line === id).length;
 const text = (value, more = {}) => ({ content: [{ type: "text", text: value }], ...more });
-const later = (ms, run) => setTimeout(run, ms);
+const later = (ms, act) => setTimeout(() => act(), ms);
 
 let broken = false;
 
@@ -38,6 +38,10 @@ function run(reply, { name, arguments: given = {} }) {
     const ids = linesOf(options.log).filter((line) => line !== "");
     return reply.result(text(JSON.stringify(ids)));
   }
+  if (name === "times") {
+    const times = count(options.log, given.id);
+    return reply.result(text(String(times), { structuredContent: { times } }));
+  }
   if (name === "break") {
     broken = given.broken;
     return reply.result(text("so be it"));
@@ -55,6 +59,7 @@ const tools = [
   { name: "write", inputSchema: object },
   { name: "read", inputSchema: object, annotations: { readOnlyHint: true } },
   { name: "executions", inputSchema: object, annotations: { readOnlyHint: true } },
+  { name: "times", inputSchema: object, annotations: { readOnlyHint: true } },
   { name: "break", inputSchema: object },
 ];
 
