@@ -12,6 +12,7 @@ import { Metrics } from "./observe/metrics.ts";
 import { ownName } from "./own/own-tools.ts";
 import { PeerSlot } from "./peer.ts";
 import { KeptResults } from "./results/kept-results.ts";
+import { brokenReferences } from "./references.ts";
 import type { Invalidation } from "./stores/store.ts";
 import { now, sleep } from "./time.ts";
 import { firstTries } from "./upstream/first-tries.ts";
@@ -61,6 +62,7 @@ export class Holdfast {
   readonly #heardOf = new Map<string, number>();
   #running: readonly Running[] = [];
   #warnings: readonly string[] = [];
+  #groups: Config["groups"] = new Map();
   #listed: () => Promise<void> = () => Promise.resolve();
 
   /** Builds all that `config` describes, and starts its servers side by side. */
@@ -108,6 +110,7 @@ export class Holdfast {
     this.#running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
     );
+    this.#groups = config.groups;
     const own = ownEntry(config, {
       gateway: this.gateway,
       report: this.#report,
@@ -137,6 +140,12 @@ export class Holdfast {
   /** Resolves when every upstream was tried once, however long that takes. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.map(({ remote }) => remote.settled));
+  }
+
+  /** What config says of tools that are not there; to be asked when the servers are. */
+  references(): string[] {
+    const servers = this.#running.map(({ server }) => server);
+    return brokenReferences(servers, this.#groups, this.gateway.basis);
   }
 
   /** By server name, in config order. */
@@ -229,6 +238,7 @@ export class Holdfast {
             : [`${name} is ${state}${problem === undefined ? "" : `: ${problem}`}`],
         ),
         ...this.#warnings,
+        ...this.references(),
       ],
       alerts: this.#metrics.alerts(),
     };

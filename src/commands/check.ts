@@ -6,18 +6,23 @@ import { table, type Output } from "./output.ts";
 /** `holdfast check`: starts every server once and tells how that went. 1 where one is broken, else 0. */
 export async function check(file: string | undefined, output: Output): Promise<number> {
   const problems: { readonly server: string; readonly problem: string }[] = [];
-  const { servers, config } = await openFor(
+  const { servers, config, references } = await openFor(
     file,
     async ({ holdfast, config: used }) => {
       await holdfast.settled();
-      return { servers: [...holdfast.status()], config: used };
+      return {
+        servers: [...holdfast.status()],
+        config: used,
+        references: holdfast.references(),
+      };
     },
     (event) => {
       const problem = problemOf(event);
       if (problem !== undefined) problems.push(problem);
     },
   );
-  const { warnings, file: from } = config;
+  const { file: from } = config;
+  const warnings = [...config.warnings, ...references];
   const disabled = new Set(
     config.servers.filter((server) => server.disabled).map(({ name }) => name),
   );
