@@ -1,6 +1,7 @@
 import type { Call, Progress, Result } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import type { CallError } from "./errors.ts";
+import { KeyTable } from "./key-table.ts";
 
 export type Start = (shared: Call) => Promise<Result>;
 
@@ -89,12 +90,12 @@ class Flight {
  * call is cancelled when the last has left. Its time is that of the call which started it.
  */
 export class Flights {
-  readonly #silent = new Map<string, Flight>();
-  readonly #telling = new Map<string, Flight>();
+  readonly #silent = new KeyTable<Flight>();
+  readonly #telling = new KeyTable<Flight>();
 
   /** Whether a call of that key is under way. */
   has(key: string): boolean {
-    return this.#telling.has(key) || this.#silent.has(key);
+    return (this.#telling.get(key) ?? this.#silent.get(key)) !== undefined;
   }
 
   /**
@@ -105,7 +106,7 @@ export class Flights {
     const { reason } = call.signal;
     if (reason !== undefined) return Promise.reject(reason);
     const wantsProgress = call.onProgress !== undefined;
-    const telling = this.#telling.size === 0 ? undefined : this.#telling.get(key);
+    const telling = this.#telling.get(key);
     const flight = wantsProgress ? telling : (this.#silent.get(key) ?? telling);
     if (flight === undefined)
       return this.#start(wantsProgress ? this.#telling : this.#silent, key, call, start).join(call);
@@ -113,11 +114,9 @@ export class Flights {
     return flight.join(call);
   }
 
-  #start(flights: Map<string, Flight>, key: string, call: Call, start: Start): Flight {
-    const flight = new Flight(call, start, (ended) => {
-      if (flights.get(key) === ended) flights.delete(key);
-    });
-    flights.set(key, flight);
+  #start(flights: KeyTable<Flight>, key: string, call: Call, start: Start): Flight {
+    const flight = new Flight(call, start, (ended) => flights.remove(key, ended));
+    flights.add(key, flight);
     return flight;
   }
 }

@@ -24,15 +24,22 @@ export interface CoalesceSetup {
 export function coalesce({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware {
   const joined = (call: Call): void => report({ type: "call.coalesced", call });
   return (next) => {
-    const flights = new Flights();
+    let flights = new Flights();
+    let era = epoch();
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || effectOf(call) !== "read") return next(call);
       let key: string;
       try {
-        key = `${epoch()}\n${givenKey(call, keyOf) ?? callKey(call)}`;
+        key = givenKey(call, keyOf) ?? callKey(call);
       } catch (error) {
         return Promise.reject(withoutKey(call, error));
+      }
+      const now = epoch();
+      if (now !== era) {
+        // Nobody joins a call that began before something may have changed.
+        era = now;
+        flights = new Flights();
       }
       if (options.onDuplicate === "reject" && flights.has(key))
         return Promise.reject(refused(call));
