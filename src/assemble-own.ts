@@ -27,7 +27,7 @@ export interface OwnSurroundings {
   readonly report: Report;
   readonly metrics: Metrics;
   readonly results: KeptResults;
-  readonly status: () => JsonObject;
+  readonly status: () => Promise<JsonObject>;
   readonly invalidate: (what: Invalidation) => Promise<number>;
   readonly isHealthy: (upstream: string) => Promise<boolean>;
 }

@@ -19,7 +19,7 @@ import type { Verified } from "./policies/retry.ts";
 import { stack, type Stack } from "./policies/stack.ts";
 import { valueOf } from "./result-value.ts";
 import { MemoryStore } from "./stores/memory.ts";
-import type { Invalidation } from "./stores/store.ts";
+import type { CacheStore, Invalidation } from "./stores/store.ts";
 import { connector } from "./upstream/connector.ts";
 import { ManifestFile } from "./upstream/manifest.ts";
 import type { ServerRecords } from "./upstream/process.ts";
@@ -87,12 +87,18 @@ export function startServer(
   return { remote, manifest, epoch: new Epoch() };
 }
 
+/** An entry, and what is told and done beside its calls. */
+export interface ServerEntry extends Entry {
+  readonly parts: Stack;
+  readonly store: CacheStore;
+}
+
 /** The stack of a server, as config has it. */
 export function serverEntry(
   server: ServerConfig,
   { remote, epoch }: Started,
   services: Services,
-): Entry & { readonly parts: Stack } {
+): ServerEntry {
   const { policies, overrides, name } = server;
   const overrideOf = ({ tool }: Call): ToolOverride | undefined =>
     tool === undefined ? undefined : overrides.get(tool.remoteName);
@@ -113,6 +119,7 @@ export function serverEntry(
     verify === undefined ? undefined : verifier(verify, services.gateway),
   );
   const costs = [...overrides.values()].some(({ costUsd = 0 }) => costUsd > 0);
+  const store = new MemoryStore({ maxEntries, maxBytes });
   const parts = stack({
     upstream: name,
     report: services.report,
@@ -137,7 +144,7 @@ export function serverEntry(
     budgetsOf: (call) => overrideOf(call)?.budgets ?? server.budgets,
     ledger: services.ledger,
     spent: services.spent,
-    store: new MemoryStore({ maxEntries, maxBytes }),
+    store,
     epoch,
     onWrite:
       invalidates.size === 0
@@ -148,8 +155,33 @@ export function serverEntry(
           },
     keep: services.keep,
   });
-  return { upstream: remote, shelf: server, stack: parts.middlewares, parts };
+  return {
+    upstream: remote,
+    shelf: server,
+    stack: parts.middlewares,
+    isAvailable: () =>
+      remote.isAvailable && parts.status().circuits.every(({ state }) => state !== "open"),
+    parts,
+    store,
+  };
 }
+
+/** All of a server's config that its stack is made of. */
+export const stackConfig = ({ policies, budgets, overrides }: ServerConfig): unknown => [
+  policies,
+  budgets,
+  [...overrides].map(([tool, override]) => {
+    const {
+      policies: own,
+      budgets: ownBudgets,
+      costUsd,
+      invalidates,
+      supersede,
+      verify,
+    } = override;
+    return [tool, own, ownBudgets, costUsd, invalidates, supersede, verify];
+  }),
+];
 
 /** Calls the tools whose answers config wants to have at hand. Failures are told as those of any call. */
 export function warm(

@@ -1,9 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
-import { startServer, serverEntry, warm, type Services, type Started } from "./assemble-server.ts";
+import {
+  serverEntry,
+  stackConfig,
+  startServer,
+  warm,
+  type Services,
+  type Started,
+} from "./assemble-server.ts";
 import { ownEntry } from "./assemble-own.ts";
 import { BudgetLedger } from "./budget-ledger.ts";
 import type { JsonObject, Middleware } from "./call.ts";
 import { Cancel } from "./cancel.ts";
+import { matchesAny } from "./catalog/glob.ts";
 import type { Config } from "./config/load.ts";
 import type { ServerConfig } from "./config/server.ts";
 import { broadcast, type GatewayEvent, type Report } from "./events.ts";
@@ -91,8 +99,11 @@ export class Holdfast {
         const { uri } = params;
         if (method === "notifications/resources/updated" && typeof uri === "string")
           void this.#invalidate({ upstream, uri });
+        // A task may have changed something by now.
+        if (method === "notifications/tasks/status") void this.#invalidate({ upstream });
       },
     });
+    void this.#results.sweep().catch(() => {});
     this.apply(config, middlewares);
   }
 
@@ -107,10 +118,9 @@ export class Holdfast {
     ];
     for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     const before = new Map(this.#running.map((running) => [running.server.name, running]));
-    this.#running = servers.map((server) =>
+    const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
     );
-    this.#groups = config.groups;
     const own = ownEntry(config, {
       gateway: this.gateway,
       report: this.#report,
@@ -121,10 +131,16 @@ export class Holdfast {
       isHealthy: (upstream) => this.#isHealthy(upstream),
     });
     this.gateway.use(
-      [own, ...this.#running.map(({ entry }) => entry)],
+      [own, ...running.map(({ entry }) => entry)],
       config.names,
       [...config.groups.values()].map(({ providers }) => providers.map(({ tool }) => tool)),
     );
+    // Whatever can be wrong with a user's middleware has been found by now.
+    this.#running = running;
+    this.#groups = config.groups;
+    for (const { server, entry } of running)
+      if (before.get(server.name)?.entry.parts !== entry.parts)
+        this.#metrics.forgetCircuits(server.name);
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -172,7 +188,10 @@ export class Holdfast {
     const kept = before !== undefined && sameProcess(before.server, server);
     const started = kept ? before : startServer(server, services, before?.remote);
     const { remote, manifest, epoch } = started;
-    const entry = serverEntry(server, started, services);
+    const entry =
+      kept && isDeepStrictEqual(before.middlewares, middlewares) && sameStack(before.server, server)
+        ? { ...before.entry, shelf: server }
+        : serverEntry(server, started, services);
     return { server, remote, manifest, epoch, entry, middlewares };
   }
 
@@ -194,42 +213,59 @@ export class Holdfast {
 
   async #invalidate(what: Invalidation): Promise<number> {
     const counts = await Promise.all(
-      this.#running.map(async ({ entry }) => entry.parts.cache?.invalidate(what) ?? 0),
+      this.#running
+        .filter(({ server }) => this.#concerns(what, server.name))
+        .map(async ({ entry: { store } }) => store.invalidate(what)),
     );
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** Whether anything of a server may be meant; what is not does not disturb reads that are under way. */
+  #concerns(what: Invalidation, name: string): boolean {
+    if (what === "all" || "key" in what) return true;
+    if ("upstream" in what) return what.upstream === name;
+    for (const tool of this.gateway.basis.tools.values())
+      if (tool.upstream === name && matchesAny(what.tools, tool.name)) return true;
+    return false;
+  }
+
   async #isHealthy(upstream: string): Promise<boolean> {
     const remote = this.#running.find(({ server }) => server.name === upstream)?.remote;
-    if (remote?.status().state !== "ready") return false;
+    if (remote?.isAvailable !== true) return false;
+    if (remote.status().state === "idle") return true; // a call starts it
     if (now() - (this.#heardOf.get(upstream) ?? -Infinity) < healthyFor) return true;
     const answers = await remote.ping(pingTimeout);
     if (answers) this.#heardOf.set(upstream, now());
     return answers;
   }
 
-  #statusAnswer(): JsonObject {
+  async #statusAnswer(): Promise<JsonObject> {
     const { memory, upstreams: figures } = this.#metrics.snapshot();
     const ofName = new Map(figures.map(({ name, ...rest }) => [name, rest]));
-    const upstreams = this.#running.map(({ remote, entry }) => {
-      const { info, ...rest } = remote.status();
-      const { circuits, active, waiting } = entry.parts.status();
-      return {
-        name: remote.name,
-        ...rest,
-        ...(info !== undefined && { server: `${info.name} ${info.version}`.trim() }),
-        circuits,
-        active,
-        waiting,
-        ...(entry.parts.cache !== undefined && { cache: entry.parts.cache.stats() }),
-        ...(ofName.has(remote.name) && { figures: ofName.get(remote.name) }),
-      };
-    });
+    const upstreams = await Promise.all(
+      this.#running.map(async ({ remote, entry }) => {
+        const { info, ...rest } = remote.status();
+        const { circuits, active, waiting } = entry.parts.status();
+        return {
+          name: remote.name,
+          ...rest,
+          ...(info !== undefined && { server: `${info.name} ${info.version}`.trim() }),
+          circuits,
+          active,
+          waiting,
+          ...(entry.parts.cache !== undefined && {
+            cache: { ...entry.parts.cache.stats(), ...(await entry.store.stats()) },
+          }),
+          ...(ofName.has(remote.name) && { figures: ofName.get(remote.name) }),
+        };
+      }),
+    );
     return {
       version: implementation.version,
       uptimeMs: Math.round(now() - this.#begun),
       memory,
       upstreams,
+      ...(ofName.has(ownName) && { own: ofName.get(ownName) }),
       budgets: this.#ledger.spending(),
       problems: [
         ...upstreams.flatMap(({ name, state, problem }) =>
@@ -244,6 +280,10 @@ export class Holdfast {
     };
   }
 }
+
+/** Whether the one stack, with all that it has learnt, serves both. */
+const sameStack = (a: ServerConfig, b: ServerConfig): boolean =>
+  isDeepStrictEqual(stackConfig(a), stackConfig(b));
 
 /** Whether the one connection serves both. */
 const sameProcess = (a: ServerConfig, b: ServerConfig): boolean =>

@@ -3,7 +3,7 @@ import { compose, type Progress, type Result, type Tool, type Upstream } from ".
 import { Cancel } from "./cancel.ts";
 import { buildCatalog, exposeTool, isShown, type Catalog, type Shelf } from "./catalog/catalog.ts";
 import type { NameOptions } from "./catalog/names.ts";
-import { CallError } from "./errors.ts";
+import { asCallError, CallError } from "./errors.ts";
 import { newTrace } from "./trace.ts";
 
 /** An upstream, how what it lists is shown, and what its calls pass through. */
@@ -14,6 +14,8 @@ export interface Entry {
   readonly stack: readonly Middleware[];
   /** Whether what it lists depends on what others list. Default false. */
   readonly isDerived?: boolean;
+  /** Whether its calls can be expected to go through now. Where it is not given, they can. */
+  readonly isAvailable?: () => boolean;
 }
 
 /** A request of a client, on its way to one upstream. */
@@ -65,9 +67,7 @@ export class Gateway {
    * that several want. An entry that was there before stays as it is; those that are gone are not closed.
    */
   use(entries: readonly Entry[], names: NameOptions, groups: readonly Group[] = []): void {
-    this.#names = names;
-    this.#groups = groups;
-    this.#doors = new Map(
+    const doors = new Map(
       entries.map((entry) => {
         const { upstream, stack } = entry;
         const old = this.#doors.get(upstream.name);
@@ -81,6 +81,9 @@ export class Gateway {
         return [upstream.name, { ...entry, handle }];
       }),
     );
+    this.#names = names;
+    this.#groups = groups;
+    this.#doors = doors;
     this.#changed();
   }
 
@@ -125,16 +128,18 @@ export class Gateway {
     return exposeTool(upstream.name, shelf, { name: own }, name);
   }
 
-  /** Listed tools that may do what this one does: others of its groups, and of its name at other servers. */
-  alternatives({ name, upstream, remoteName }: Tool): string[] {
+  /**
+   * Listed tools of other servers that may do what this one does: those of its groups, and of a tool that only
+   * reads also those of its name. Only what can be expected to work now.
+   */
+  alternatives({ name, upstream, remoteName, effect }: Tool): string[] {
     const grouped = this.#groups.filter((group) => group.includes(name)).flat();
+    const isAlike = (other: Tool): boolean =>
+      grouped.includes(other.name) ||
+      (effect === "read" && other.effect === "read" && other.remoteName === remoteName);
     return [...this.catalog.tools.values()]
-      .filter(
-        (other) =>
-          other.name !== name &&
-          (grouped.includes(other.name) ||
-            (other.upstream !== upstream && other.remoteName === remoteName)),
-      )
+      .filter((other) => other.upstream !== upstream && isAlike(other))
+      .filter((other) => this.#doors.get(other.upstream)?.isAvailable?.() !== false)
       .map((other) => other.name);
   }
 
@@ -165,7 +170,7 @@ export class Gateway {
       trace: newTrace(meta),
     };
     const door = this.#doors.get(upstream);
-    if (door !== undefined) return door.handle(call);
+    if (door !== undefined) return handled(door.handle, call);
     const gone = `${upstream} is not available: config has it no more`;
     return Promise.reject(new CallError("unavailable", gone, { outcome: "failed", upstream }));
   }
@@ -215,6 +220,15 @@ export class Gateway {
   #changed(): void {
     this.#catalog = this.#basis = undefined;
     for (const watcher of this.#watchers) watcher.changed();
+  }
+}
+
+/** What a handle throws at once is a rejection like any other. */
+function handled(handle: Handle, call: Call): Promise<Result> {
+  try {
+    return handle(call);
+  } catch (error) {
+    return Promise.reject(asCallError(error, call.upstream));
   }
 }
 

@@ -1,37 +1,50 @@
 import { pathToFileURL } from "node:url";
 import { stat } from "node:fs/promises";
-import type { Middleware, Result } from "./call.ts";
+import type { Handle, Middleware, Result } from "./call.ts";
+import { ConfigError } from "./config/problems.ts";
 import { CallError, messageOf } from "./errors.ts";
 import { isObject } from "./wire.ts";
 
 /**
  * Loads a user's own middlewares: modules whose default export is a Middleware. A module that has changed
- * is loaded anew. Rejects with an Error that names the file.
+ * is loaded anew. Rejects with a ConfigError that names the file.
  */
 export const loadMiddlewares = (files: readonly string[]): Promise<Middleware[]> =>
   Promise.all(files.map(load));
+
+/** By address with the time of its last change: the same function for the same module. */
+const loaded = new Map<string, Middleware>();
 
 async function load(file: string): Promise<Middleware> {
   const url = pathToFileURL(file);
   try {
     url.searchParams.set("changed", String((await stat(file)).mtimeMs));
+    const before = loaded.get(url.href);
+    if (before !== undefined) return before;
     const { default: middleware } = (await import(url.href)) as { default?: unknown };
     if (typeof middleware !== "function")
       throw new Error(
         `expected a function (next) => (call) => … as its default export, got ${typeof middleware}`,
       );
-    return named(file, middleware as Middleware);
+    const ready = named(file, middleware as Middleware);
+    loaded.set(url.href, ready);
+    return ready;
   } catch (error) {
-    throw new Error(`the middleware ${file} cannot be used: ${messageOf(error)}`, { cause: error });
+    throw unusable(file, error);
   }
 }
+
+const unusable = (file: string, error: unknown): ConfigError =>
+  new ConfigError(file, [
+    { path: "", message: `this middleware cannot be used: ${messageOf(error)}` },
+  ]);
 
 /** The same, but what it throws, and what it answers that is no result, is told with its name. */
 const named =
   (file: string, middleware: Middleware): Middleware =>
   (next) => {
     const sent = new WeakSet<object>();
-    const handle = middleware((call) => {
+    const handle = composed(file, middleware, (call) => {
       sent.add(call.deadline);
       return next(call);
     });
@@ -55,3 +68,13 @@ const named =
       return result;
     };
   };
+
+function composed(file: string, middleware: Middleware, next: Handle): Handle {
+  try {
+    const handle: unknown = middleware(next);
+    if (typeof handle === "function") return handle as Handle;
+    throw new Error(`expected it to answer a function (call) => …, got ${typeof handle}`);
+  } catch (error) {
+    throw unusable(file, error);
+  }
+}

@@ -31,7 +31,9 @@ const elsewhere: readonly FailureCode[] = [
  */
 export function failureResult(error: CallError, about: FailedCall): Result {
   const { code, outcome, attempts, retryAfterMs } = error;
-  const alternatives = elsewhere.includes(code) ? about.alternatives : [];
+  // After something that may have been done, doing it elsewhere is no way out.
+  const isSafe = outcome === "failed" || (outcome === "unknown" && about.effect === "read");
+  const alternatives = isSafe && elsewhere.includes(code) ? about.alternatives : [];
   const failure: JsonObject = {
     code,
     outcome,
@@ -55,6 +57,11 @@ export function failureResult(error: CallError, about: FailedCall): Result {
   };
 }
 
+const isLasting = ({ code, outcome, status = 0, retryAfterMs }: CallError): boolean =>
+  lasting.includes(code) ||
+  (code === "budget_spent" && retryAfterMs === undefined) ||
+  (code === "upstream_error" && outcome === "failed" && status >= 400 && status < 500);
+
 function whatWasDone({ outcome }: CallError, effect: Effect): string | undefined {
   switch (outcome) {
     case "failed":
@@ -68,12 +75,10 @@ function whatWasDone({ outcome }: CallError, effect: Effect): string | undefined
   }
 }
 
-function whetherAgain(
-  { code, outcome, retryAfterMs }: CallError,
-  effect: Effect,
-): string | undefined {
+function whetherAgain(error: CallError, effect: Effect): string | undefined {
+  const { code, outcome, retryAfterMs } = error;
   if (outcome === "done" || outcome === "answered" || code === "cancelled") return undefined;
-  if (lasting.includes(code)) return "The same call will be refused again.";
+  if (isLasting(error)) return "The same call will be refused again.";
   if (outcome === "unknown" && effect === "write") return "Find out before you try again.";
   return retryAfterMs === undefined || retryAfterMs === 0
     ? "You may try again."

@@ -175,6 +175,11 @@ export class Metrics {
   /** Drops what concerns an upstream that config has no more. */
   forget(upstream: string): void {
     this.#upstreams.delete(upstream);
+    this.forgetCircuits(upstream);
+  }
+
+  /** Drops the circuits of an upstream, which has got others. */
+  forgetCircuits(upstream: string): void {
     for (const [key, circuit] of this.#circuits)
       if (circuit.upstream === upstream) this.#circuits.delete(key);
   }

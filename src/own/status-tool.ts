@@ -6,7 +6,7 @@ const number = { type: "number" };
 const object = { type: "object" };
 
 /** `status`: the state of every upstream, and what is wrong. */
-export const statusTool = (status: () => JsonObject): OwnTool => ({
+export const statusTool = (status: () => Promise<JsonObject>): OwnTool => ({
   definition: {
     name: "status",
     title: "Status of Holdfast",
@@ -56,6 +56,7 @@ export const statusTool = (status: () => JsonObject): OwnTool => ({
           },
         },
         memory: object,
+        own: object,
         budgets: { type: "array", items: object },
         problems: { type: "array", items: text },
         alerts: { type: "array", items: text },

@@ -174,7 +174,8 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || !isCacheable(call)) return next(call);
-      const key = callKey(call);
+      const key = keyOf(call);
+      if (key === undefined) return next(call);
       const found = ask(() => store.get(key));
       if (!(found instanceof Promise)) return answer({ call, key, options, before: found });
       return orCancelled(found, call).then((before) => answer({ call, key, options, before }));
@@ -191,6 +192,15 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
     }),
     invalidate: async (what: Invalidation) => store.invalidate(what),
   });
+}
+
+/** Undefined where the arguments are nested too deep to be told from others. */
+function keyOf(call: Call): string | undefined {
+  try {
+    return callKey(call);
+  } catch {
+    return undefined;
+  }
 }
 
 const isCacheable = (call: Call): boolean =>

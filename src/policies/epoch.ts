@@ -1,6 +1,12 @@
-import type { Call, Middleware } from "../call.ts";
+import type { Call, Middleware, Result } from "../call.ts";
 import { effectOf } from "../effect.ts";
 import type { Epoch } from "../epoch.ts";
+
+const ends = new Set<unknown>(["completed", "failed", "cancelled"]);
+
+/** Whether an answer says that a task has ended, which may have changed something until then. */
+const tellsEnd = ({ method }: Call, result: Result): boolean =>
+  method === "tasks/result" || (method === "tasks/get" && ends.has(result["status"]));
 
 /**
  * Begins a new epoch when a call that may change something starts, and when it ends, however it ends.
@@ -10,19 +16,20 @@ export const epoch =
   (of: Epoch, onWrite?: (call: Call) => void): Middleware =>
   (next) =>
   (call) => {
-    if (effectOf(call) === "read") return next(call);
+    const isRead = effectOf(call) === "read";
+    if (isRead && !call.method.startsWith("tasks/")) return next(call);
     const changed = (): void => {
       of.bump();
       onWrite?.(call);
     };
-    changed();
+    if (!isRead) changed();
     return next(call).then(
       (result) => {
-        changed();
+        if (!isRead || tellsEnd(call, result)) changed();
         return result;
       },
       (error: unknown) => {
-        changed();
+        if (!isRead) changed();
         throw error;
       },
     );

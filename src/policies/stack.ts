@@ -115,7 +115,8 @@ export function stack(options: StackOptions): Stack {
     uses("coalesce", (given) => given.coalesce !== false && given.coalesce.enabled) &&
       coalesce({
         optionsOf: of("coalesce"),
-        epoch: () => options.epoch.value,
+        // Both only grow, so that the sum changes with each.
+        epoch: () => options.epoch.value + options.store.generation,
         report,
         ...(options.coalesceKeyOf && { keyOf: options.coalesceKeyOf }),
       }),

@@ -184,6 +184,11 @@ export class RemoteUpstream implements Upstream {
     return this.#connection?.inFlight() ?? 0;
   }
 
+  /** Whether a call that comes now can be expected to be sent soon. */
+  get isAvailable(): boolean {
+    return this.#state === "ready" || this.#state === "idle";
+  }
+
   /** Whether its server answers a ping within `ms`. */
   ping(ms: number): Promise<boolean> {
     const answer = this.#connection?.ping(ms);

@@ -19,6 +19,8 @@ const metaOf = (result: JsonObject, name: string): unknown =>
   (result["_meta"] as JsonObject | undefined)?.[name];
 const structured = (result: JsonObject): JsonObject => result["structuredContent"] as JsonObject;
 
+const sleepABit = () => new Promise((resolve) => setTimeout(resolve, 50));
+
 async function start(config: JsonObject, env: NodeJS.ProcessEnv = {}): Promise<RawClient> {
   const client = startGateway({ builtins: ["*"], ...config }, env);
   await client.initialize();
@@ -52,17 +54,27 @@ describe("a write whose answer is lost", () => {
     expect(structured(await client.call("f__times", { id: "b" }))).toEqual({ times: 1 });
   });
 
-  it("is reported as unknown where nobody can tell, with what else can be used", async () => {
+  it("is reported as unknown where nobody can tell, and nothing else is offered", async () => {
     const client = await start({ mcpServers: { f: flaky(), g: flaky() } });
     const result = await client.call("f__write", { id: "c", plan: ["do-and-drop"] });
-    expect(failureOf(result)).toMatchObject({
-      code: "bad_answer",
-      outcome: "unknown",
-      attempts: 1,
-      alternatives: ["g__write"],
-    });
+    const failure = { code: "bad_answer", outcome: "unknown", attempts: 1 };
+    expect(failureOf(result)).toMatchObject(failure);
+    expect(failureOf(result)["alternatives"]).toBeUndefined();
     expect(textOf(result)).toMatch(
-      /It is not known whether it was done\. Find out before you try again\. You can use g__write instead\./,
+      /It is not known whether it was done\. Find out before you try again\.$/,
+    );
+  });
+});
+
+describe("a read that fails", () => {
+  it("says how often it was tried, and what else can be used that works", async () => {
+    const servers = { f: flaky(), g: flaky(), dead: odd({ start: "exit" }) };
+    const client = await start({ mcpServers: servers });
+    const plan = ["drop", "drop", "drop"];
+    const result = await client.call("f__read", { id: "r", plan });
+    expect(failureOf(result)).toMatchObject({ attempts: 3, alternatives: ["g__read"] });
+    expect(textOf(result)).toMatch(
+      /It was tried 3 times\. You may try again\. You can use g__read instead\.$/,
     );
   });
 });
@@ -288,9 +300,60 @@ describe("a user's own middleware", () => {
   it("that is not there is named at the start", async () => {
     const missing = join(temporaryFolder(), "missing.mjs");
     const client = startGateway(configFile({ middleware: [missing], mcpServers: {} }));
-    expect(await client.exited).toBe(1);
+    expect(await client.exited).toBe(2);
     expect(existsSync(missing)).toBe(false);
-    expect(client.stderr).toContain(missing);
+    expect(client.stderr).toContain(`${missing}: this middleware cannot be used`);
+  });
+
+  it("that throws when it is put in place is named, and changes nothing in a gateway that runs", async () => {
+    const bad = join(temporaryFolder(), "bad.mjs");
+    writeFileSync(bad, "export default () => { throw new Error('boom'); };");
+    const config = { builtins: ["status"], mcpServers: { f: flaky() } };
+    const file = configFile(config);
+    const client = startGateway(file);
+    await client.initialize();
+    await client.tools();
+    writeFileSync(file, JSON.stringify({ ...config, middleware: [bad] }));
+    await client.until(() => client.stderr.includes("the one before stays"));
+    expect(client.stderr).toContain(`${bad}: this middleware cannot be used: boom`);
+    expect(textOf(await client.call("f__write", { id: "still" }))).toBe("did still");
+    const broken = startGateway(configFile({ ...config, middleware: [bad] }));
+    expect(await broken.exited).toBe(2);
+    expect(broken.stderr).toContain(bad);
+  });
+});
+
+describe("a config file that changes", () => {
+  it("keeps what circuits have learnt, unless the policies of their server change", async () => {
+    const broken = { retry: false, circuitBreaker: { consecutiveFailures: 2 } };
+    const config = (more: JsonObject, policies: JsonObject = broken): JsonObject => ({
+      builtins: ["*"],
+      policies,
+      mcpServers: { f: { ...server, ...more } },
+    });
+    const server = flaky();
+    const file = configFile(config({}));
+    const client = startGateway(file);
+    await client.initialize();
+    await client.tools();
+    const circuit = async (): Promise<unknown> => {
+      const status = structured(await client.call("holdfast__status"));
+      expect(JSON.stringify(status["alerts"]).includes("circuit")).toBe(
+        JSON.stringify(status["upstreams"]).includes('"state":"open"'),
+      );
+      return (status["upstreams"] as { circuits: { state: string }[] }[])[0]?.circuits[0]?.state;
+    };
+    for (let n = 0; n < 2; n++) await client.call("f__write", { id: `${n}`, plan: ["drop"] });
+    expect(await circuit()).toBe("open");
+    writeFileSync(file, JSON.stringify(config({ prefix: "p" })));
+    while (!(await client.tools()).some(({ name }) => name === "p__write")) await sleepABit();
+    expect(await circuit()).toBe("open");
+    writeFileSync(
+      file,
+      JSON.stringify(config({ prefix: "q" }, { ...broken, bulkhead: { maxConcurrent: 5 } })),
+    );
+    while (!(await client.tools()).some(({ name }) => name === "q__write")) await sleepABit();
+    expect(await circuit()).toBeUndefined();
   });
 });
 

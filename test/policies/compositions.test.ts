@@ -5,6 +5,7 @@ import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
 import { groupTool } from "../../src/groups/group-tool.ts";
 import { group } from "../../src/groups/group-options.ts";
+import { MemoryStore } from "../../src/stores/memory.ts";
 import { call, ok, scripted, tool, untilCancelled } from "../support/calls.ts";
 import { wholeStack } from "../support/stacks.ts";
 
@@ -137,6 +138,37 @@ describe("cache × open circuit", () => {
     await ask(other(2));
     await pass(2000);
     expect(await ask(other(1))).toMatchObject({ _meta: { "holdfast/cache": { stale: true } } });
+  });
+});
+
+describe("cache × coalesce", () => {
+  it("lets nobody join a read that began before an invalidation, and keeps no answer of it", async () => {
+    const answers: ((result: Result) => void)[] = [];
+    const store = new MemoryStore({ maxEntries: 10, maxBytes: 100_000 });
+    const { ask, executed } = wholeStack(
+      () => new Promise((resolve) => answers.push(resolve)),
+      { cache: { enabled: true } },
+      { store },
+    );
+    const before = ask();
+    void store.invalidate("all");
+    const behind = ask();
+    expect(executed).toHaveLength(2);
+    answers[0]?.(ok("old"));
+    answers[1]?.(ok("new"));
+    expect(await before).toEqual(ok("old"));
+    expect(await behind).toEqual(ok("new"));
+    expect(await ask()).toMatchObject(ok("new"));
+  });
+
+  it("answers a call whose arguments are nested too deep for a key, without keeping it", async () => {
+    let deep: unknown = 0;
+    for (let n = 0; n < 20_000; n++) deep = [deep];
+    const { ask } = wholeStack(() => Promise.resolve(ok()), {
+      cache: { enabled: true },
+      coalesce: false,
+    });
+    expect(await ask({ params: { name: "do", arguments: { deep } } })).toEqual(ok());
   });
 });
 

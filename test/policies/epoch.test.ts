@@ -67,3 +67,19 @@ describe("epoch", () => {
     expect(current.value).toBe(0);
   });
 });
+
+describe("a task that a call has started", () => {
+  it.each<[string, object, boolean]>([
+    ["tasks/result", {}, true],
+    ["tasks/get", { status: "completed" }, true],
+    ["tasks/get", { status: "failed" }, true],
+    ["tasks/get", { status: "working" }, false],
+    ["tasks/list", {}, false],
+  ])("begins a new epoch when %s answers %j: %s", async (method, result, begins) => {
+    const of = new Epoch();
+    const before = of.value;
+    const asked = { ...call({ method }), tool: undefined };
+    await epoch(of)(() => Promise.resolve({ ...result }))(asked);
+    expect(of.value !== before).toBe(begins);
+  });
+});
