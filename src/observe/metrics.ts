@@ -1,4 +1,4 @@
-import type { Call } from "../call.ts";
+import type { Call, Deadline } from "../call.ts";
 import type { GatewayEvent } from "../events.ts";
 
 /** Upper bounds of the latency histogram's buckets, in milliseconds: each twice the last, and one bucket beyond. */
@@ -126,6 +126,8 @@ export class Metrics {
   readonly #upstreams = new Map<string, UpstreamCounts>();
   readonly #circuits = new Map<string, CircuitChanged>();
   readonly #budgets = new Map<string, { readonly alert: BudgetAlert; readonly day: number }>();
+  /** Calls that the cache has answered and that have not ended, by what all copies of a call share. */
+  readonly #fromCache = new WeakSet<Deadline>();
   #calls = 0;
 
   readonly take = (event: GatewayEvent): void => {
@@ -141,6 +143,9 @@ export class Metrics {
         return;
       }
       case "call.succeeded":
+        // What the cache gave tells nothing of how fast the upstream is.
+        if (this.#fromCache.delete(event.call.deadline))
+          return this.#each(event.call, succeedFromCache, 0);
         return this.#each(event.call, succeed, event.ms);
       case "call.answered":
         return this.#each(event.call, answer, event.ms);
@@ -155,6 +160,7 @@ export class Metrics {
       case "call.coalesced":
         return this.#each(event.call, coalesce, 0);
       case "cache.hit":
+        this.#fromCache.add(event.call.deadline);
         return this.#each(event.call, hit, 0);
       case "cache.missed":
         return this.#each(event.call, miss, 0);
@@ -270,6 +276,10 @@ const succeed = (counts: Counts, ms: number): void => {
   counts.successes++;
   counts.end(true);
   counts.time(ms);
+};
+const succeedFromCache = (counts: Counts): void => {
+  counts.successes++;
+  counts.end(true);
 };
 const answer = (counts: Counts, ms: number): void => {
   counts.toolErrors++;

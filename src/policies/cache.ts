@@ -5,7 +5,7 @@ import { Cancel } from "../cancel.ts";
 import { effectOf } from "../effect.ts";
 import type { Report } from "../events.ts";
 import { Flights, type Start } from "../flights.ts";
-import type { CacheEntry, CacheStore, Invalidation, MaybePromise } from "../stores/store.ts";
+import type { CacheEntry, CacheStore, MaybePromise } from "../stores/store.ts";
 import type { CacheOptions } from "./cache-options.ts";
 import type { OptionsOf } from "./options.ts";
 
@@ -35,8 +35,6 @@ export interface CacheStats {
 /** A cache's controls beside its place in the stack. */
 export interface CacheControls {
   stats(): CacheStats;
-  /** Removes answers; those being read now are not kept either. Rejects where the store fails. */
-  invalidate(what: Invalidation): Promise<number>;
 }
 
 /** A call, where it is looked up, and what was found there, whatever its age. */
@@ -190,7 +188,6 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
       bias,
       storeErrors,
     }),
-    invalidate: async (what: Invalidation) => store.invalidate(what),
   });
 }
 

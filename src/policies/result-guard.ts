@@ -52,7 +52,12 @@ export const resultGuard = ({
     const options = optionsOf(call);
     if (options === false || options.maxBytes === 0) return next(call);
     return next(call).then((result) => {
-      const large = largeIn(call, result, options.maxBytes);
+      let large: Large | undefined;
+      try {
+        large = largeIn(call, result, options.maxBytes);
+      } catch {
+        return result; // nested too deep to be written; who passes it on will say so
+      }
       return large === undefined ? result : shorten(call, result, large);
     });
   };

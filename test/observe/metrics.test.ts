@@ -50,6 +50,21 @@ function figuresOf(metrics: Metrics, name: string, upstream = "up"): (Figures | 
   return [found, found?.tools.find((one) => one.name === name)];
 }
 
+it("what the cache gives tells nothing of how fast an upstream is", () => {
+  const metrics = new Metrics();
+  const kept = of("up__a");
+  const asked = of("up__a");
+  for (const event of [
+    started(kept),
+    { type: "cache.hit", call: kept, stale: false } as const,
+    succeeded(kept, 0.1),
+    started(asked),
+    succeeded(asked, 100),
+  ])
+    metrics.take(event);
+  expect(metrics.ofTool("up", "up__a")).toEqual({ meanMs: 100, successRate: 1 });
+});
+
 describe("Metrics", () => {
   it("counts each way in which a call can end, for the upstream and for the tool", () => {
     const a = of("up__a");
