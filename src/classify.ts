@@ -22,6 +22,11 @@ export type FailureClass = "none" | "throttled" | "transient" | "permanent";
  */
 type Reach = "unsent" | "answered" | "lost";
 
+/** What a text may match. */
+export interface Pattern {
+  test(text: string): boolean;
+}
+
 /** A failure as the policies see it. */
 export interface Verdict {
   readonly failure: FailureClass;
@@ -85,7 +90,7 @@ const well = (reach: Reach, mayHaveHappened = false): Verdict => ({
 });
 
 /** What a rejected call is. `patterns` are a user's own, added to what is transient. */
-export function classifyError(error: CallError, patterns: readonly RegExp[] = []): Verdict {
+export function classifyError(error: CallError, patterns: readonly Pattern[] = []): Verdict {
   const { code, outcome, retryAfterMs } = error;
   const mayHaveHappened = outcome === "unknown";
   const reach = mayHaveHappened ? "lost" : "unsent";
@@ -106,7 +111,7 @@ export function classifyError(error: CallError, patterns: readonly RegExp[] = []
 }
 
 /** An upstream's own error: a JSON-RPC error, or an HTTP status. */
-function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): Verdict {
+function classifyUpstreamError(error: CallError, patterns: readonly Pattern[]): Verdict {
   const { status = 0, rpc, outcome, retryAfterMs } = error;
   if (rpc === undefined) {
     const mayHaveHappened = outcome === "unknown";
@@ -124,10 +129,10 @@ function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): V
 }
 
 /** What a result is: an ordinary `isError` is an answer and no failure, unless its text says otherwise. */
-export const classifyResult = (result: Result, patterns: readonly RegExp[] = []): Verdict =>
+export const classifyResult = (result: Result, patterns: readonly Pattern[] = []): Verdict =>
   result["isError"] === true ? classifyText(textOf(result), patterns) : well("answered", true);
 
-function classifyText(text: string, patterns: readonly RegExp[]): Verdict {
+function classifyText(text: string, patterns: readonly Pattern[]): Verdict {
   const searched = text.slice(0, longestSearched);
   const retryAfterMs = retryAfterIn(searched);
   const reach = "answered";

@@ -1,7 +1,7 @@
 import pRetry from "p-retry";
 import { backoff } from "../backoff.ts";
 import type { Call, Effect, Handle, Middleware, Result } from "../call.ts";
-import { classifyError, classifyResult, textOf, type Verdict } from "../classify.ts";
+import { classifyError, classifyResult, textOf, type Pattern, type Verdict } from "../classify.ts";
 import { effectOf } from "../effect.ts";
 import { asCallError, CallError } from "../errors.ts";
 import type { Report } from "../events.ts";
@@ -10,7 +10,7 @@ import { now } from "../time.ts";
 import { pause } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import type { OptionsOf } from "./options.ts";
-import { retryOptions, type RetryOptions } from "./retry-options.ts";
+import { compilePattern, retryOptions, type RetryOptions } from "./retry-options.ts";
 
 /** What is found out of a call whose answer was lost: it was done, nothing was done, or nobody knows. */
 export type Verified = "done" | "failed" | "unknown";
@@ -175,7 +175,7 @@ function delay({ failure, retryAfterMs }: Verdict, options: RetryOptions, attemp
   return Math.max(usual, least);
 }
 
-async function tryOnce(next: Handle, call: Call, patterns: readonly RegExp[]): Promise<Attempt> {
+async function tryOnce(next: Handle, call: Call, patterns: readonly Pattern[]): Promise<Attempt> {
   try {
     const result = await next(call);
     return result["isError"] === true
@@ -230,12 +230,12 @@ function doubtful(call: Call, result: Result, attempts: number): Result {
 }
 
 /** Compiles the user's patterns once for each object of options. */
-function patternCache(): (options: RetryOptions) => readonly RegExp[] {
-  const compiled = new WeakMap<RetryOptions, readonly RegExp[]>();
+function patternCache(): (options: RetryOptions) => readonly Pattern[] {
+  const compiled = new WeakMap<RetryOptions, readonly Pattern[]>();
   return (options) => {
     let patterns = compiled.get(options);
     if (patterns === undefined) {
-      patterns = options.retryable.map((source) => new RegExp(source, "i"));
+      patterns = options.retryable.map(compilePattern);
       compiled.set(options, patterns);
     }
     return patterns;

@@ -169,6 +169,26 @@ describe("retry", () => {
     expect((await run({ effect, options }, failure, ok())).sent).toBe(sent);
   });
 
+  it.each(["^(\\w+\\s?)*$", "(x+x+)+y", "^(a|aa)+$"])(
+    "is not held up by the pattern %s",
+    async (pattern) => {
+      const text = `${"a".repeat(1000)}${"x".repeat(999)}!`;
+      expect(await run({ options: { retryable: [pattern] } }, says(text))).toMatchObject({
+        sent: 1,
+      });
+    },
+  );
+
+  it.each(["a(", "(?=a)b", "(a)\\1"])("refuses %s for a pattern, with its place", (pattern) => {
+    const { error } = retryOptions.safeParse({ retryable: ["fine", pattern] });
+    expect(error?.issues).toMatchObject([
+      {
+        path: ["retryable", 1],
+        message: "expected a regular expression without look-around and back-references",
+      },
+    ]);
+  });
+
   it("waits as long as the upstream asks, and longer when it asks for less without a time", async () => {
     const timed = fails("rate_limited", "failed", { retryAfterMs: 7000 });
     expect((await run({}, timed, ok())).events).toMatchObject([{ delayMs: 7000 }]);
