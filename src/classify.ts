@@ -22,6 +22,11 @@ export type FailureClass = "none" | "throttled" | "transient" | "permanent";
  */
 type Reach = "unsent" | "answered" | "lost";
 
+/** What a text may match. */
+export interface Pattern {
+  test(text: string): boolean;
+}
+
 /** A failure as the policies see it. */
 export interface Verdict {
   readonly failure: FailureClass;
@@ -32,22 +37,51 @@ export interface Verdict {
   readonly retryAfterMs?: number | undefined;
 }
 
+/** A status in a text, with what makes a number one: an issue may have the same. */
+const statusIn = (numbers: string): string =>
+  String.raw`\b(?:HTTP(?:/[\d.]+)?(?: error| status)?(?: code)?|status(?: ?code)?|error(?: code)?|responded with)[\s:="'(]{1,4}(?:${numbers})\b`;
+const anyOf = (...patterns: readonly string[]): RegExp => new RegExp(patterns.join("|"), "im");
+
+/** Texts that say that a time was over; many more name a parameter `timeout`. */
+const timeouts = [
+  String.raw`\btimed[ -]?out\b`,
+  String.raw`\bETIMEDOUT\b`,
+  String.raw`\bTimeoutError\b`,
+  String.raw`\b(?:request|response|gateway|connect|connection|socket|read|network|server|query|operation) time-?out\b(?!["'\x60]?\s+(?:must|should|has|needs?|cannot|can|may|is|of|parameter|argument|option|value)\b)`,
+  String.raw`\btimeout (?:(?:was|is) )?(?:exceeded|expired|reached|elapsed|occurred)\b`,
+  String.raw`\btimeout of [\d.]+ ?[a-z]{0,12} (?:was )?exceeded\b`,
+  String.raw`\btimeout (?:after|while|waiting|awaiting|during)\b`,
+  String.raw`^(?:error: ?)?timeout[.!]?$`,
+];
 /** Texts of upstreams that ask for less. */
-const throttledText =
-  /\brate.?limit|\btoo many requests\b|\b429\b|\bquota (?:was )?exceeded\b|\bslow down\b/i;
+const throttledText = anyOf(
+  String.raw`\brate.?limit|\btoo many requests\b|\bquota (?:was )?exceeded\b|\bslow down\b`,
+  statusIn("429"),
+);
+/** What says that the call came through to where it may have been done. */
+const doubtful = [
+  ...timeouts,
+  String.raw`\bECONNRESET\b|\bsocket hang up\b|\bconnection (?:was )?(?:reset|closed|lost)\b|\bbad gateway\b`,
+  statusIn("50[24]"),
+];
+const doubtfulText = anyOf(...doubtful);
 /** Texts of failures that pass. */
-const transientText =
-  /\btemporar(?:y|ily)\b|\btry again\b|\bunavailable\b|\boverloaded\b|\btimed? ?out\b|\btimeout\b|\bECONN(?:REFUSED|RESET|ABORTED)\b|\bETIMEDOUT\b|\bEAI_AGAIN\b|\bEPIPE\b|\bsocket hang up\b|\bconnection (?:was )?(?:refused|reset|closed|lost)\b|\bnetwork error\b|\b50[234]\b|\bbad gateway\b|\bgateway time-?out\b/i;
-/** Texts that say that the call came through to where it may have been done. */
-const doubtfulText =
-  /\btimed? ?out\b|\btimeout\b|\bETIMEDOUT\b|\bECONNRESET\b|\bsocket hang up\b|\bconnection (?:was )?(?:reset|closed|lost)\b|\b50[24]\b|\bbad gateway\b/i;
+const transientText = anyOf(
+  ...doubtful,
+  String.raw`\btemporar(?:y|ily)\b|\btry again\b|\bunavailable\b|\boverloaded\b|\bECONN(?:REFUSED|ABORTED)\b|\bEAI_AGAIN\b|\bEPIPE\b|\bconnection (?:was )?refused\b|\bnetwork error\b`,
+  statusIn("503"),
+);
 /** Texts that no repetition changes, whatever else they say. */
-const permanentText =
-  /\binvalid\b|\bvalidation\b|\bunauthori[sz]ed\b|\bforbidden\b|\bpermission denied\b|\bnot found\b|\bno such\b|\binsufficient funds\b|\bbudget\b|\b40[0134]\b/i;
+const permanentText = anyOf(
+  String.raw`\binvalid\b|\bvalidation\b|\bbad request\b|\bunauthori[sz]ed\b|\bforbidden\b|\bpermission denied\b|\bnot found\b|\bno such\b|\binsufficient funds\b|\bbudget\b`,
+  statusIn("40[0134]"),
+);
 
 /** Characters of a text that are looked at. */
 const longestSearched = 2000;
 const internalError = -32603;
+/** JSON-RPC's codes for a request that is wrong in itself: no text makes them pass. */
+const wrongRequest: readonly number[] = [-32700, -32600, -32601, -32602];
 
 const well = (reach: Reach, mayHaveHappened = false): Verdict => ({
   failure: "none",
@@ -56,7 +90,7 @@ const well = (reach: Reach, mayHaveHappened = false): Verdict => ({
 });
 
 /** What a rejected call is. `patterns` are a user's own, added to what is transient. */
-export function classifyError(error: CallError, patterns: readonly RegExp[] = []): Verdict {
+export function classifyError(error: CallError, patterns: readonly Pattern[] = []): Verdict {
   const { code, outcome, retryAfterMs } = error;
   const mayHaveHappened = outcome === "unknown";
   const reach = mayHaveHappened ? "lost" : "unsent";
@@ -77,7 +111,7 @@ export function classifyError(error: CallError, patterns: readonly RegExp[] = []
 }
 
 /** An upstream's own error: a JSON-RPC error, or an HTTP status. */
-function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): Verdict {
+function classifyUpstreamError(error: CallError, patterns: readonly Pattern[]): Verdict {
   const { status = 0, rpc, outcome, retryAfterMs } = error;
   if (rpc === undefined) {
     const mayHaveHappened = outcome === "unknown";
@@ -86,6 +120,7 @@ function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): V
       ? { failure: "transient", reach: "lost", mayHaveHappened, retryAfterMs }
       : well(mayHaveHappened ? "lost" : "answered", mayHaveHappened);
   }
+  if (wrongRequest.includes(rpc.code)) return well("answered");
   const verdict = classifyText(rpc.message, patterns);
   if (rpc.code !== internalError || verdict.failure === "throttled") return verdict;
   // The server itself failed, at whatever it was at.
@@ -94,10 +129,10 @@ function classifyUpstreamError(error: CallError, patterns: readonly RegExp[]): V
 }
 
 /** What a result is: an ordinary `isError` is an answer and no failure, unless its text says otherwise. */
-export const classifyResult = (result: Result, patterns: readonly RegExp[] = []): Verdict =>
+export const classifyResult = (result: Result, patterns: readonly Pattern[] = []): Verdict =>
   result["isError"] === true ? classifyText(textOf(result), patterns) : well("answered", true);
 
-function classifyText(text: string, patterns: readonly RegExp[]): Verdict {
+function classifyText(text: string, patterns: readonly Pattern[]): Verdict {
   const searched = text.slice(0, longestSearched);
   const retryAfterMs = retryAfterIn(searched);
   const reach = "answered";

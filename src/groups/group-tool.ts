@@ -74,10 +74,10 @@ export function groupTool(name: string, group: Group, providers: Providers): Own
     const { at } = call.deadline;
     const end = at === Infinity ? at : now() + (at - now()) / share;
     try {
-      const given = args === undefined ? input : (args.evaluate({ input }) as JsonObject);
+      const given = args === undefined ? input : argumentsFor(tool, args, input);
       const result = await providers.call(tool, given, call, { at: end, max: call.deadline.max });
       if (result["isError"] === true) return { result };
-      return { done: mapped(result, mapping, input, tool.name) };
+      return { done: mapped(result, mapping, input, tool) };
     } catch (error) {
       return { error: asCallError(error, tool.upstream) };
     }
@@ -120,23 +120,41 @@ function mappingOf(name: string, { tool, arguments: args, result }: Provider): M
   };
 }
 
+/** The arguments of a provider as config makes them. Where they cannot be made, it is not asked. */
+function argumentsFor({ name, upstream }: Tool, args: Template, input: JsonObject): JsonObject {
+  try {
+    return args.evaluate({ input }) as JsonObject;
+  } catch (error) {
+    const words = `${name} was not asked: ${messageOf(error)}`;
+    throw new CallError("denied", words, {
+      outcome: "failed",
+      local: true,
+      upstream,
+      cause: error,
+    });
+  }
+}
+
 /** The provider's result as the group gives it, with the name of who gave it. */
 function mapped(
   result: Result,
   mapping: Template | undefined,
   input: JsonObject,
-  provider: string,
+  { name, upstream, effect }: Tool,
 ): Result {
-  const _meta = { ...(result["_meta"] as JsonObject | undefined), "holdfast/provider": provider };
+  const _meta = { ...(result["_meta"] as JsonObject | undefined), "holdfast/provider": name };
   if (mapping === undefined) return { ...result, _meta };
   let value: unknown;
+  let text: string;
   try {
     value = mapping.evaluate({ input, result: valueOf(result) });
+    text = typeof value === "string" ? value : JSON.stringify(value);
   } catch (error) {
-    // It was done, and what came is not what config says that comes.
-    throw new CallError("bad_answer", messageOf(error), { outcome: "unknown", cause: error });
+    // What came is not what config says that comes.
+    const words = `${name} succeeded, but its result does not fit: ${messageOf(error)}`;
+    const outcome = effect === "read" ? "unknown" : "done";
+    throw new CallError("bad_answer", words, { outcome, upstream, cause: error });
   }
-  const text = typeof value === "string" ? value : JSON.stringify(value);
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
   return {
     content: [{ type: "text", text }],

@@ -1,6 +1,7 @@
 import pLimit from "p-limit";
 import { z } from "zod";
 import type { Call, JsonObject, Result } from "../call.ts";
+import { classifyError, classifyResult, textOf } from "../classify.ts";
 import { showValue } from "../config/problems.ts";
 import { asCallError, type CallError } from "../errors.ts";
 import { now } from "../time.ts";
@@ -195,16 +196,21 @@ function progress({ onProgress }: Call, total: number): () => void {
 
 function itemResult(index: number, result: Result): ItemResult {
   if (result["isError"] !== true) return { index, ok: true, result };
-  const { content } = result;
-  const texts = (Array.isArray(content) ? content : []).flatMap((block) =>
-    isObject(block) && typeof block["text"] === "string" ? block["text"] : [],
-  );
-  const error = { code: "upstream_error", outcome: "answered", message: texts.join("\n") };
-  return { index, ok: false, error };
+  const outcome = mayHaveHappened(result) ? "unknown" : "answered";
+  return { index, ok: false, error: { code: "upstream_error", outcome, message: textOf(result) } };
 }
 
-const itemError = (index: number, { code, outcome, message }: CallError): ItemResult => ({
-  index,
-  ok: false,
-  error: { code, outcome, message },
-});
+/** Whether it may have happened in spite of the tool's no: by its text, or by what retry says of earlier attempts. */
+function mayHaveHappened(result: Result): boolean {
+  const { "holdfast/failure": failure } = isObject(result["_meta"]) ? result["_meta"] : {};
+  return (
+    (isObject(failure) && failure["outcome"] === "unknown") ||
+    classifyResult(result).mayHaveHappened
+  );
+}
+
+function itemError(index: number, error: CallError): ItemResult {
+  const { code, message } = error;
+  const outcome = classifyError(error).mayHaveHappened ? "unknown" : error.outcome;
+  return { index, ok: false, error: { code, outcome, message } };
+}

@@ -1,9 +1,21 @@
+import { createRequire } from "node:module";
 import { z } from "zod";
+import type { Pattern } from "../classify.ts";
 import { longestMs } from "./limits-options.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Compiles a user's pattern so that no text can make it run for long. Throws where it is none. */
+export function compilePattern(source: string): Pattern {
+  // Loaded when first needed: hardly any config has patterns.
+  const { RE2JS } = require("re2js") as typeof import("re2js");
+  return RE2JS.compile(source, RE2JS.CASE_INSENSITIVE);
+}
 
 function isPattern(source: string): boolean {
   try {
-    return new RegExp(source, "i") instanceof RegExp;
+    compilePattern(source);
+    return true;
   } catch {
     return false;
   }
@@ -58,7 +70,12 @@ export const retryOptions = z.strictObject({
     .describe("Retries in 10 seconds that are allowed however few calls there are.")
     .default(10),
   retryable: z
-    .array(z.string().min(1).refine(isPattern, "expected a regular expression"))
+    .array(
+      z
+        .string()
+        .min(1)
+        .refine(isPattern, "expected a regular expression without look-around and back-references"),
+    )
     .describe(
       "Regular expressions, without regard to case; an error text that one of them matches is taken for trouble that passes. Added to the built-in ones.",
     )

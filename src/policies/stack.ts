@@ -123,7 +123,8 @@ export function stack(options: StackOptions): Stack {
     deadline(timeoutOf),
     uses("hedge", (given) => given.hedge !== false && given.hedge.enabled) &&
       hedge({ optionsOf: of("hedge"), report }),
-    uses("retry", () => true) && retry({ optionsOf: of("retry"), verify: options.verify, report }),
+    (uses("retry", () => true) || options.verify !== undefined) &&
+      retry({ optionsOf: of("retry"), verify: options.verify, report }),
     costOf &&
       budget({
         costOf,

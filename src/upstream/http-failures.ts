@@ -95,7 +95,11 @@ export async function refused(
     void response.body?.cancel().catch(() => {});
     if (status === 404) return forgotten(upstream, status);
     const words = `${upstream} refused the request with HTTP ${status}: look at the headers that config gives it`;
-    return { error: new CallError(code, words, { outcome, upstream }), ends: false, status };
+    return {
+      error: new CallError(code, words, { outcome, upstream, status }),
+      ends: false,
+      status,
+    };
   }
   const body = await beginningOf(response);
   const said = target.mask(messageIn(body, mediaType(headers)));
@@ -105,6 +109,7 @@ export async function refused(
   const error = new CallError(code, words, {
     outcome,
     upstream,
+    status,
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   });
   return { error, ends: false, status, body };

@@ -155,6 +155,7 @@ const mayHaveHappened = (reason: CallError): CallError =>
         outcome: "unknown",
         ...(reason.upstream !== undefined && { upstream: reason.upstream }),
         ...(reason.retryAfterMs !== undefined && { retryAfterMs: reason.retryAfterMs }),
+        ...(reason.status !== undefined && { status: reason.status }),
         cause: reason,
       });
 

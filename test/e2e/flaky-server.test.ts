@@ -143,11 +143,41 @@ describe.each(["stdio", "http"])("a flaky server by %s", (transport) => {
     expect(counts.get("works")).toBe(1);
   });
 
+  it("answers a read through bad gateways, and does not know of a write", async () => {
+    const client = await start(transport, patient);
+    const plan = ["502", "504", "502"];
+    expect(textOf(await client.call("f__read", { id: "r", plan }))).toBe("did r");
+    const write = await client.call("f__write", { id: "w", plan: ["do-and-502"] });
+    expect(write["isError"]).toBe(true);
+    expect((await executions(client)).get("w")).toBe(1);
+    if (transport === "http") expect(failureOf(write)).toMatchObject({ outcome: "unknown" });
+  });
+
   it("gets one call for 1000 equal reads", async () => {
     const client = await start(transport, {});
     const read = () => client.call("f__read", { id: "same", plan: ["slow"] });
     const results = await Promise.all(Array.from({ length: 1000 }, read));
     expect(new Set(results.map(textOf))).toEqual(new Set(["did same"]));
     expect((await executions(client)).get("same")).toBe(1);
+  });
+});
+
+describe("a flaky server by HTTP", () => {
+  it("is asked again after a status of 500", async () => {
+    const client = await start("http", patient);
+    const plan = ["500", "500", "unavailable"];
+    expect(textOf(await client.call("f__read", { id: "r", plan }))).toBe("did r");
+    expect((await executions(client)).get("r")).toBe(1);
+  });
+
+  it.each(["500", "502", "504", "unavailable"])("has its circuit opened by %s", async (as) => {
+    const client = await start("http", {
+      retry: false,
+      circuitBreaker: { consecutiveFailures: 3, openMs: 60_000 },
+    });
+    await client.call("f__break", { broken: true, as });
+    for (let n = 0; n < 3; n++) await client.call("f__write", { id: `b${n}` });
+    const refused = await client.call("f__write", { id: "refused" });
+    expect(failureOf(refused)).toMatchObject({ code: "circuit_open" });
   });
 });

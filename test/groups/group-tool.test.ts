@@ -140,15 +140,43 @@ describe("groupTool", () => {
     expect(asked[0]?.args).toEqual({ q: "kelp", n: 5 });
   });
 
-  it("says what is wrong where a result cannot be mapped", async () => {
-    const { ask } = setUp({
-      answers: { a: ok("no JSON"), b: ok() },
-      effect: "write",
+  it.each<Effect>(["write", "idempotent"])(
+    "says that a %s was done whose result cannot be mapped, and asks nobody else",
+    async (effect) => {
+      const { ask, tools } = setUp({
+        answers: { a: ok("no JSON"), b: ok() },
+        effect,
+        providers: [{ tool: "a", result: "${{ result.items }}" }, { tool: "b" }],
+      });
+      const got = await ask();
+      expect(got).toMatchObject({ code: "bad_answer", outcome: "done" });
+      expect((got as Error).message).toMatch(
+        /^a succeeded, but its result does not fit: .*result\.items/,
+      );
+      expect(tools()).toEqual(["a"]);
+    },
+  );
+
+  it("asks the next one for a read whose result cannot be mapped", async () => {
+    const { ask, tools } = setUp({
+      answers: { a: ok("no JSON"), b: ok("b") },
       providers: [{ tool: "a", result: "${{ result.items }}" }, { tool: "b" }],
     });
-    const got = await ask();
-    expect(got).toMatchObject({ code: "bad_answer", outcome: "unknown" });
-    expect((got as Error).message).toContain("result.items");
+    expect(await ask()).toMatchObject(ok("b"));
+    expect(tools()).toEqual(["a", "b"]);
+  });
+
+  it("does not ask a provider whose arguments cannot be made, but the next one", async () => {
+    const strange = { tool: "a", arguments: { q: "${{ input.no.such }}" } };
+    const answers = { a: ok("a"), b: ok("b") };
+    const effect = "write";
+    const both = setUp({ answers, effect, providers: [strange, { tool: "b" }] });
+    expect(await both.ask()).toMatchObject(ok("b"));
+    expect(both.tools()).toEqual(["b"]);
+    const alone = setUp({ answers, effect, providers: [strange] });
+    const got = await alone.ask();
+    expect(got).toMatchObject({ code: "denied", outcome: "failed", local: true });
+    expect((got as Error).message).toMatch(/^a was not asked: .*input\.no\.such/);
   });
 
   it("gives each provider its share of the time that is left", async () => {

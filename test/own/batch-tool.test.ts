@@ -76,6 +76,30 @@ describe("batch", () => {
     });
   });
 
+  it("says that it is unknown where an item may have happened in spite of its answer", async () => {
+    const says = (text: string, more = {}): Result => ({ ...ok(text), isError: true, ...more });
+    const rpc = (code: number, message: string) =>
+      new CallError("upstream_error", message, { outcome: "answered", rpc: { code, message } });
+    const doubt = { _meta: { "holdfast/failure": { outcome: "unknown", attempts: 2 } } };
+    const cases: [Result | Error, string][] = [
+      [rpc(-32603, "Internal error"), "unknown"],
+      [rpc(-32602, "Wrong arguments"), "answered"],
+      [says("gateway timeout"), "unknown"],
+      [says("it exists already", doubt), "unknown"],
+      [says("it exists already"), "answered"],
+      [says("rate limit exceeded"), "answered"],
+      [new CallError("unavailable", "gone", { outcome: "failed" }), "failed"],
+      [new CallError("timeout", "late", { outcome: "done" }), "done"],
+    ];
+    const through = door(({ n }) => {
+      const [answer] = cases[Number(n)] ?? [];
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer ?? ok());
+    });
+    expect(await run(through, { tool: "up__do", items: items(cases.length) })).toMatchObject({
+      results: cases.map(([, outcome]) => ({ ok: false, error: { outcome } })),
+    });
+  });
+
   it("takes a call that throws for an error of its item", async () => {
     const through: BatchDoor = {
       knows: () => true,

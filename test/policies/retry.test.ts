@@ -18,7 +18,7 @@ const says = (text: string): Result => ({ isError: true, content: [{ type: "text
 
 interface Set {
   readonly effect?: Effect;
-  readonly options?: Partial<RetryOptions>;
+  readonly options?: Partial<RetryOptions> | false;
   readonly verify?: (call: Call) => Promise<Verified>;
   readonly over?: Partial<Call>;
 }
@@ -26,7 +26,7 @@ interface Set {
 function setUp({ effect = "read", options = {}, verify, over }: Set, ...turns: (Result | Error)[]) {
   const { handle, seen } = scripted(...turns);
   const { report, events } = recorder();
-  const optionsOf = () => retryOptions.parse({ jitter: "none", ...options });
+  const optionsOf = () => options && retryOptions.parse({ jitter: "none", ...options });
   const handled = retry({ optionsOf, report, ...(verify && { verify }) })(handle);
   const answer = outcomeOf(handled(call({ tool: tool({ effect }), ...over })));
   return { answer, seen, events, handled };
@@ -90,6 +90,52 @@ describe("retry", () => {
     expect(sent).toBe(2);
   });
 
+  it("leaves unknown what the first attempt may have done where the pause after it is cancelled", async () => {
+    const signal = new Cancel();
+    const { answer } = setUp({ effect: "idempotent", over: { signal } }, lost, ok());
+    await vi.advanceTimersByTimeAsync(50);
+    signal.cancel(cancelled("no more"));
+    expect(await answer).toMatchObject({ code: "cancelled", outcome: "unknown", attempts: 1 });
+  });
+
+  it("says that it is unknown where a tool's no follows an attempt that was lost", async () => {
+    const no = { ...says("it exists already"), _meta: { theirs: 1 } };
+    const set: Set = { effect: "write", options: { retryWrites: true } };
+    expect((await run(set, lost, no)).got).toEqual({
+      isError: true,
+      content: [
+        { type: "text", text: "it exists already" },
+        {
+          type: "text",
+          text: "It was tried 2 times. It is not known whether it was done. Find out before you try again.",
+        },
+      ],
+      _meta: {
+        theirs: 1,
+        "holdfast/failure": { code: "upstream_error", outcome: "unknown", attempts: 2 },
+      },
+    });
+    expect((await run({ ...set, effect: "read" }, lost, no)).got).toEqual(no);
+    expect((await run(set, unsent, no)).got).toEqual(no);
+  });
+
+  it("says that it is unknown where a write's own answer is that its time was over", async () => {
+    const { got } = await run({ effect: "write" }, says("Request timed out"));
+    expect(got).toMatchObject({
+      _meta: { "holdfast/failure": { outcome: "unknown", attempts: 1 } },
+    });
+  });
+
+  it("says that it is unknown where an error of the upstream follows an attempt that was lost", async () => {
+    const rpc = { code: -32602, message: "it exists already" };
+    const no = new CallError("upstream_error", rpc.message, { outcome: "answered", rpc });
+    const set: Set = { effect: "write", options: { retryWrites: true } };
+    const { got } = await run(set, lost, no);
+    expect(got).toMatchObject({ message: rpc.message, outcome: "unknown", attempts: 2 });
+    expect(got).toHaveProperty("rpc", undefined);
+    expect((await run(set, no)).got).toBe(no);
+  });
+
   it("leaves unknown what an earlier attempt may have done, though the last one did nothing", async () => {
     const open = fails("circuit_open", "failed", { local: true });
     const { got } = await run({ effect: "idempotent" }, lost, open);
@@ -121,6 +167,26 @@ describe("retry", () => {
     ["read", { retryable: ["hamster"] }, says("The Hamster is tired"), 2],
   ])("sends a %s with %j after %o so often: %i", async (effect, options, failure, sent) => {
     expect((await run({ effect, options }, failure, ok())).sent).toBe(sent);
+  });
+
+  it.each(["^(\\w+\\s?)*$", "(x+x+)+y", "^(a|aa)+$"])(
+    "is not held up by the pattern %s",
+    async (pattern) => {
+      const text = `${"a".repeat(1000)}${"x".repeat(999)}!`;
+      expect(await run({ options: { retryable: [pattern] } }, says(text))).toMatchObject({
+        sent: 1,
+      });
+    },
+  );
+
+  it.each(["a(", "(?=a)b", "(a)\\1"])("refuses %s for a pattern, with its place", (pattern) => {
+    const { error } = retryOptions.safeParse({ retryable: ["fine", pattern] });
+    expect(error?.issues).toMatchObject([
+      {
+        path: ["retryable", 1],
+        message: "expected a regular expression without look-around and back-references",
+      },
+    ]);
   });
 
   it("waits as long as the upstream asks, and longer when it asks for less without a time", async () => {
@@ -197,6 +263,43 @@ describe("retry", () => {
       const options = { budgetFloor: 0, budgetRatio: 0 };
       const { got } = await run({ effect: "write", verify, options }, lost);
       expect(got).toMatchObject({ code: "connection_lost", outcome: "failed" });
+    });
+
+    it.each<[string, Partial<RetryOptions> | false, number]>([
+      ["the last attempt", { maxAttempts: 2, retryWrites: true }, 2],
+      ["the only attempt", { maxAttempts: 1 }, 1],
+      ["an attempt with retry off", false, 1],
+      ["an attempt without budget", { budgetFloor: 0, budgetRatio: 0 }, 1],
+    ])("is asked after %s", async (_, options, sent) => {
+      for (const found of ["done", "failed"] as const) {
+        let asked = 0;
+        const verify = () => Promise.resolve<Verified>(++asked === sent ? found : "unknown");
+        const tried = await run({ effect: "write", verify, options }, ...Array(sent).fill(lost));
+        expect(tried).toMatchObject({ got: { outcome: found, attempts: sent }, sent });
+      }
+    });
+
+    it("forgets the doubt when it did not happen", async () => {
+      const verify = () => Promise.resolve("failed" as const);
+      const set: Set = { effect: "write", verify, options: { maxAttempts: 2 } };
+      expect((await run(set, lost, unsent)).got).toMatchObject({ outcome: "failed", attempts: 2 });
+      expect((await run(set, lost, says("it is full"))).got).toEqual(says("it is full"));
+    });
+
+    it("is asked after an internal error of the server", async () => {
+      const rpc = { code: -32603, message: "Internal error" };
+      const internal = fails("upstream_error", "answered", { rpc });
+      const verify = () => Promise.resolve("done" as const);
+      const { got } = await run({ effect: "write", verify }, internal);
+      expect(got).toMatchObject({ outcome: "done" });
+    });
+
+    it("is not asked after a call that was cancelled", async () => {
+      const verify = vi.fn(() => Promise.resolve("done" as const));
+      const signal = new Cancel();
+      signal.cancel(cancelled("no more", true));
+      await run({ effect: "write", verify, over: { signal } }, cancelled("no more", true));
+      expect(verify).not.toHaveBeenCalled();
     });
   });
 });

@@ -16,7 +16,8 @@ const count = (file, id) => linesOf(file).filter((line) => line === id).length;
 const text = (value, more = {}) => ({ content: [{ type: "text", text: value }], ...more });
 const later = (ms, act) => setTimeout(() => act(), ms);
 
-let broken = false;
+/** What becomes of all attempts while the server is broken. */
+let broken;
 
 /** What becomes of an attempt; `reply` has a way for each. `executes` says whether the call is done. */
 const behaviours = {
@@ -25,6 +26,11 @@ const behaviours = {
   /** Refused before anything is done. */
   throttled: { end: (reply) => reply.refuse(429, { "retry-after": "0" }, "rate limit, slow down") },
   unavailable: { end: (reply) => reply.refuse(503, {}, "Service unavailable, try again") },
+  /** Of these, nobody can tell whether it is done; it is after the last one. */
+  500: { end: (reply) => reply.refuse(500, {}, "Internal Server Error") },
+  502: { end: (reply) => reply.refuse(502, {}, "Bad Gateway") },
+  504: { end: (reply) => reply.refuse(504, {}, "Gateway Timeout") },
+  "do-and-502": { executes: true, end: (reply) => reply.refuse(502, {}, "Bad Gateway") },
   /** Lost before it is done, and after. */
   drop: { end: (reply) => reply.drop() },
   "do-and-drop": { executes: true, end: (reply) => reply.drop() },
@@ -43,13 +49,13 @@ function run(reply, { name, arguments: given = {} }) {
     return reply.result(text(String(times), { structuredContent: { times } }));
   }
   if (name === "break") {
-    broken = given.broken;
+    broken = given.broken ? (given.as ?? "drop") : undefined;
     return reply.result(text("so be it"));
   }
   const { id, plan = [] } = given;
   const attempt = count(attemptsFile, id);
   appendFileSync(attemptsFile, `${id}\n`);
-  const behaviour = behaviours[broken ? "drop" : (plan[attempt] ?? "ok")];
+  const behaviour = behaviours[broken ?? plan[attempt] ?? "ok"];
   if (behaviour.executes) appendFileSync(options.log, `${id}\n`);
   later(1, () => behaviour.end(reply, text(`did ${id}`)));
 }

@@ -203,7 +203,7 @@ describe("a call that the server refuses by status", () => {
   ])("%i with %j is told, and the connection goes on", async (status, more, expected) => {
     const { use } = await join();
     const error = await outcomeOf(use("status", { status, ...more }));
-    expect(error).toMatchObject({ upstream: "web", ...expected });
+    expect(error).toMatchObject({ upstream: "web", status, ...expected });
     expect((error as Error).message).toContain(`HTTP ${status}`);
     expect(await use("echo", { a: 1 })).toEqual(ok('{"a":1}'));
   });

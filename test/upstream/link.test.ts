@@ -109,9 +109,10 @@ describe("Link", () => {
   it("ends all calls under way with the connection, and refuses new ones", async () => {
     const { link, sent } = setUp();
     const outcomes = [outcomeOf(link.handle(call())), outcomeOf(link.handle(call()))];
-    link.end(new CallError("connection_lost", "it left", { outcome: "failed", upstream: "up" }));
+    const about = { upstream: "up", status: 502 };
+    link.end(new CallError("connection_lost", "it left", { outcome: "failed", ...about }));
     for (const error of await Promise.all(outcomes))
-      expect(error).toMatchObject({ code: "connection_lost", outcome: "unknown", upstream: "up" });
+      expect(error).toMatchObject({ code: "connection_lost", outcome: "unknown", ...about });
     expect(await outcomeOf(link.handle(call()))).toMatchObject({ outcome: "failed" });
     expect(sent).toHaveLength(2);
   });
