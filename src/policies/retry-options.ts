@@ -77,7 +77,7 @@ export const retryOptions = z.strictObject({
         .refine(isPattern, "expected a regular expression without look-around and back-references"),
     )
     .describe(
-      "Regular expressions, without regard to case; an error text that one of them matches is taken for trouble that passes. Added to the built-in ones.",
+      "Regular expressions (RE2: no look-around, no back-references), without regard to case; an error text that one of them matches is taken for trouble that passes. Added to the built-in ones.",
     )
     .default([]),
   retryWrites: z
