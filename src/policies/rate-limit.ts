@@ -53,12 +53,12 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
     const send = (): Promise<Result> =>
       next(call).then(
         (result) => {
-          if (result["isError"] === true) line.learn(classifyResult(result));
+          if (result["isError"] === true) learn(classifyResult(result), line, outer);
           return result;
         },
         (thrown: unknown) => {
           const error = asCallError(thrown, upstream);
-          line.learn(classifyError(error));
+          learn(classifyError(error), line, outer);
           throw error;
         },
       );
@@ -70,6 +70,13 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
     middleware,
     waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiting, 0),
   };
+}
+
+/** An upstream that asks for less gets less: of that tool, and as a whole. */
+function learn({ failure, retryAfterMs = 0 }: Verdict, line: Line, outer: Line | undefined): void {
+  if (failure !== "throttled") return;
+  line.hold(retryAfterMs);
+  outer?.hold(retryAfterMs);
 }
 
 /** One wait after the other; undefined where there is nothing to wait for. */
@@ -123,9 +130,9 @@ class Line {
     });
   }
 
-  /** An upstream that asks for less gets less. */
-  learn({ failure, retryAfterMs = 0 }: Verdict): void {
-    if (failure === "throttled") this.#bucket.hold(retryAfterMs, now());
+  /** Lets nobody through for so long. */
+  hold(ms: number): void {
+    this.#bucket.hold(ms, now());
   }
 
   /** Lets through who can go, and comes back when the next one can. */

@@ -113,6 +113,19 @@ describe("rateLimit", () => {
     expect(await later).toEqual(ok());
   });
 
+  it("holds the whole upstream when it asks for less by a tool that has a limit of its own", async () => {
+    const { ask, order, answers } = setUp({}, { slow: { requestsPerSecond: 100 } });
+    answers.push(
+      new CallError("rate_limited", "429", { outcome: "failed", status: 429, retryAfterMs: 5000 }),
+    );
+    await ask("slow", { tool: tool({ remoteName: "slow" }) });
+    void ask("other");
+    await pass(4999);
+    expect(order).toEqual(["slow"]);
+    await pass(1);
+    expect(order).toEqual(["slow", "other"]);
+  });
+
   it("uses a part of a declared quota", async () => {
     const { ask, order } = setUp({ quotaPerMinute: 600, burst: 1 });
     for (let n = 0; n < 20; n++) void ask(n);
