@@ -196,6 +196,21 @@ describe("hedge × bulkhead", () => {
   });
 });
 
+describe("hedge × budget", () => {
+  it("sends no more of one call than its budget allows", async () => {
+    const options = { perCallUsd: 2, perDayUsd: 0, perSessionUsd: 0, alertRatio: 0.8 };
+    const { ask, executed } = wholeStack(
+      after(300),
+      { hedge: { enabled: true, afterMs: 10, maxExtra: 3 }, coalesce: false },
+      { costOf: () => 1, budgetsOf: () => [{ account: "all", options }] },
+    );
+    const answers = [ask(), ask()];
+    await pass(400);
+    expect(await Promise.all(answers)).toEqual([ok(), ok()]);
+    expect(executed).toHaveLength(4);
+  });
+});
+
 describe("timeout × progress", () => {
   it("gives an attempt that shows progress more time, up to maxTotalMs, and each retry its own", async () => {
     const busy: Handle = (received) => {
