@@ -25,6 +25,8 @@ export interface CircuitStatus {
 /** The circuit breaker of one upstream, and what to tell of it. */
 export interface CircuitBreaker {
   readonly middleware: Middleware;
+  /** Its innermost part, which sees when an attempt is sent; needed where slow calls count. */
+  readonly sent: Middleware;
   readonly status: () => readonly CircuitStatus[];
 }
 
@@ -40,6 +42,8 @@ export function circuitBreaker({
   report,
 }: CircuitBreakerPolicy): CircuitBreaker {
   const circuits = new Map<CircuitBreakerOptions, Map<string | undefined, Circuit>>();
+  /** When the attempts under way at a call were sent: what they waited before is not the upstream's doing. */
+  const sentAt = new WeakMap<Call, number>();
   let lastCause: unknown;
 
   /** By its options, which tools that config does not single out have in common. */
@@ -77,6 +81,15 @@ export function circuitBreaker({
     return "failure";
   };
 
+  /** Milliseconds that count as the upstream's. */
+  const timeOf = (call: Call, { slowCallMs }: CircuitBreakerOptions, end: number): number =>
+    slowCallMs === 0 ? 0 : end - (sentAt.get(call) ?? end);
+
+  const sent: Middleware = (next) => (call) => {
+    sentAt.set(call, now());
+    return next(call);
+  };
+
   const middleware: Middleware = (next) => (call) => {
     const options = optionsOf(call);
     if (options === false) return next(call);
@@ -87,13 +100,13 @@ export function circuitBreaker({
     return next(call).then(
       (result) => {
         const end = now();
-        circuit.leave(generation, outcomeOfResult(result), end - begun, end);
+        circuit.leave(generation, outcomeOfResult(result), timeOf(call, options, end), end);
         return result;
       },
       (thrown: unknown) => {
         const error = asCallError(thrown, upstream);
         const end = now();
-        circuit.leave(generation, outcomeOfError(error), end - begun, end);
+        circuit.leave(generation, outcomeOfError(error), timeOf(call, options, end), end);
         throw error;
       },
     );
@@ -101,6 +114,7 @@ export function circuitBreaker({
 
   return {
     middleware,
+    sent,
     status: () =>
       [...circuits.values()].flatMap((ofTools) =>
         [...ofTools].map(([tool, circuit]) => {

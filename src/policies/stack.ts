@@ -135,6 +135,10 @@ export function stack(options: StackOptions): Stack {
     uses("circuitBreaker", () => true) && circuits.middleware,
     uses("rateLimit", () => true) && limit.middleware,
     uses("bulkhead", () => true) && rooms.middleware,
+    uses(
+      "circuitBreaker",
+      (given) => given.circuitBreaker !== false && given.circuitBreaker.slowCallMs > 0,
+    ) && circuits.sent,
     epoch(options.epoch, options.onWrite),
     timeout(timeoutOf),
   ];

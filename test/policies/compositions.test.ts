@@ -165,6 +165,32 @@ describe("coalesce × cancel", () => {
   });
 });
 
+describe("circuit breaker × bulkhead", () => {
+  const slow = { circuitBreaker: { slowCallMs: 200, minimumCalls: 5 }, coalesce: false } as const;
+
+  it("does not count a wait for a place as the upstream's slowness", async () => {
+    const { ask, parts } = wholeStack(after(50), { ...slow, bulkhead: { maxConcurrent: 1 } });
+    const answers = Array.from({ length: 20 }, () => ask());
+    await pass(1000);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => ok()));
+    expect(parts.status().circuits).toEqual([{ state: "closed" }]);
+  });
+
+  it("counts the time from when each attempt is sent", async () => {
+    const { ask, executed, parts } = wholeStack(after(250), {
+      ...slow,
+      bulkhead: { maxConcurrent: 1 },
+    });
+    const answers = Array.from({ length: 20 }, () => ask());
+    await pass(1200);
+    expect(executed).toHaveLength(5);
+    await pass(100);
+    expect(parts.status().circuits).toMatchObject([{ state: "open" }]);
+    await pass(10_000);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => ok()));
+  });
+});
+
 describe("hedge × bulkhead", () => {
   it("takes a place for each, and gives the loser's free when it is cancelled", async () => {
     let turn = 0;
