@@ -9,6 +9,9 @@ import type { OptionsOf } from "./options.ts";
 
 export interface CircuitBreakerPolicy {
   readonly upstream: string;
+  /** Of the upstream as a whole. */
+  readonly shared: CircuitBreakerOptions | false;
+  /** Of a call's tool; the upstream's own where the tool has none. */
   readonly optionsOf: OptionsOf<CircuitBreakerOptions>;
   readonly report: Report;
 }
@@ -38,6 +41,7 @@ export interface CircuitBreaker {
  */
 export function circuitBreaker({
   upstream,
+  shared,
   optionsOf,
   report,
 }: CircuitBreakerPolicy): CircuitBreaker {
@@ -46,9 +50,10 @@ export function circuitBreaker({
   const sentAt = new WeakMap<Call, number>();
   let lastCause: unknown;
 
-  /** By its options, which tools that config does not single out have in common. */
+  /** By its options, which tools that config does not single out have in common, and where it is a tool's own, by that. */
   const circuitOf = (call: Call, options: CircuitBreakerOptions): Circuit => {
-    const tool = options.perTool ? call.tool?.remoteName : undefined;
+    const isOwn = options !== shared || options.perTool;
+    const tool = isOwn ? call.tool?.remoteName : undefined;
     let ofTools = circuits.get(options);
     if (ofTools === undefined) circuits.set(options, (ofTools = new Map()));
     let circuit = ofTools.get(tool);

@@ -95,7 +95,12 @@ export function stack(options: StackOptions): Stack {
         report,
       })
     : undefined;
-  const circuits = circuitBreaker({ upstream, optionsOf: of("circuitBreaker"), report });
+  const circuits = circuitBreaker({
+    upstream,
+    shared: policies.circuitBreaker,
+    optionsOf: of("circuitBreaker"),
+    report,
+  });
   const limit = rateLimit({
     upstream,
     options: policies.rateLimit,
