@@ -51,9 +51,9 @@ export function circuitBreaker({
   let lastCause: unknown;
 
   /** By its options, which tools that config does not single out have in common, and where it is a tool's own, by that. */
-  const circuitOf = (call: Call, options: CircuitBreakerOptions): Circuit => {
-    const isOwn = options !== shared || options.perTool;
-    const tool = isOwn ? call.tool?.remoteName : undefined;
+  const circuitOf = (call: Call | undefined, options: CircuitBreakerOptions): Circuit => {
+    const isOwn = options !== shared || (options.perTool && options.force !== "open");
+    const tool = isOwn ? call?.tool?.remoteName : undefined;
     let ofTools = circuits.get(options);
     if (ofTools === undefined) circuits.set(options, (ofTools = new Map()));
     let circuit = ofTools.get(tool);
@@ -73,6 +73,9 @@ export function circuitBreaker({
     }
     return circuit;
   };
+
+  // Nobody has to call it first to see that it is held open.
+  if (shared !== false && shared.force === "open") circuitOf(undefined, shared);
 
   const outcomeOfError = (error: CallError): CircuitOutcome => {
     const { failure, reach } = classifyError(error);
@@ -143,14 +146,16 @@ function outcomeOfResult(result: Result): CircuitOutcome {
 
 function refusal(upstream: string, circuit: Circuit, at: number): CallError {
   const retryAfterMs = circuit.retryAfterMs(at);
-  const why =
-    circuit.state === "half-open"
-      ? "it is being tried out whether it works again"
-      : "it has failed too often";
+  const why = whyRefused(circuit, retryAfterMs);
   return new CallError("circuit_open", `${upstream} is not called for now: ${why}`, {
     outcome: "failed",
     local: true,
     upstream,
     ...(retryAfterMs !== undefined && { retryAfterMs: Math.ceil(retryAfterMs) }),
   });
+}
+
+function whyRefused(circuit: Circuit, retryAfterMs: number | undefined): string {
+  if (circuit.state === "half-open") return "it is being tried out whether it works again";
+  return retryAfterMs === undefined ? "config holds its circuit open" : "it has failed too often";
 }

@@ -149,4 +149,25 @@ describe("circuitBreaker", () => {
       "odd",
     ]);
   });
+
+  it("shows at once, and tells once, that config holds it open", async () => {
+    const { give, ask, events, status, sent } = setUp({ force: "open", perTool: true });
+    expect(status()).toEqual([{ state: "open" }]);
+    await give(3, () => ok());
+    expect(await ask()).toMatchObject({
+      code: "circuit_open",
+      message: "up is not called for now: config holds its circuit open",
+      retryAfterMs: undefined,
+    });
+    expect(sent()).toBe(0);
+    expect(events).toEqual([
+      {
+        type: "circuit.changed",
+        upstream: "up",
+        from: "closed",
+        to: "open",
+        reason: "config holds it open",
+      },
+    ]);
+  });
 });
