@@ -61,6 +61,26 @@ describe("retry × circuit breaker", () => {
   });
 });
 
+describe("retry × progress", () => {
+  it("never tells a caller less than before, whichever attempt it comes from", async () => {
+    const turns = [
+      [10, 50],
+      [1, 2, 60],
+    ];
+    const { ask } = wholeStack(async (received) => {
+      const turn = turns.shift() ?? [];
+      await after(1)(received);
+      for (const progress of turn) received.onProgress?.({ progress });
+      return turns.length > 0 ? fails(received) : ok();
+    });
+    const notes: number[] = [];
+    const answer = ask({ onProgress: ({ progress }) => notes.push(progress) });
+    await pass(10_000);
+    expect(await answer).toEqual(ok());
+    expect(notes).toEqual([10, 50, 60]);
+  });
+});
+
 describe("retry × rate limit", () => {
   it("takes a token for each attempt", async () => {
     const { handle } = scripted(lost(), lost(), ok());
