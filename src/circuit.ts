@@ -48,7 +48,7 @@ export class Circuit {
   constructor(options: CircuitOptions, changed: Change) {
     this.#options = options;
     this.#changed = changed;
-    if (options.force === "open") this.#state = "open";
+    if (options.force === "open") this.#move("open", "config holds it open");
   }
 
   get state(): CircuitState {

@@ -1,7 +1,8 @@
 import type { Call, Progress, Result } from "./call.ts";
 import { Cancel } from "./cancel.ts";
-import type { CallError } from "./errors.ts";
+import { CallError } from "./errors.ts";
 import { KeyTable } from "./key-table.ts";
+import { after, now } from "./time.ts";
 
 export type Start = (shared: Call) => Promise<Result>;
 
@@ -39,7 +40,22 @@ class Flight {
     );
   }
 
+  /** Waits as `wait` does, but no longer than the call's own time allows. */
   join(call: Call): Promise<Result> {
+    const { at } = call.deadline;
+    if (at === Infinity) return this.wait(call);
+    const begun = now();
+    const signal = new Cancel();
+    const cancel = (reason: CallError): void => signal.cancel(reason);
+    call.signal.subscribe(cancel);
+    const timer = after(at - begun, () => cancel(late(call, now() - begun)));
+    return this.wait({ ...call, signal }).finally(() => {
+      timer.clear();
+      call.signal.unsubscribe(cancel);
+    });
+  }
+
+  wait(call: Call): Promise<Result> {
     return new Promise((resolve, reject) => {
       const leave = (reason: CallError): void => {
         reject(reason);
@@ -85,9 +101,17 @@ class Flight {
   }
 }
 
+/** Nothing is done by a read, and only reads are shared. */
+const late = ({ upstream }: Call, ms: number): CallError =>
+  new CallError(
+    "timeout",
+    `${upstream} did not answer within ${Math.round(ms)} ms (the call's time limit; it shared another's)`,
+    { outcome: "failed", upstream },
+  );
+
 /**
- * Calls under way that several share, by key. A waiter whose call is cancelled leaves at once; the shared
- * call is cancelled when the last has left. Its time is that of the call which started it.
+ * Calls under way that several share, by key. A waiter whose call is cancelled, or has no time left, leaves
+ * at once; the shared call is cancelled when the last has left. Its time is that of the call which started it.
  */
 export class Flights {
   readonly #silent = new KeyTable<Flight>();
@@ -109,7 +133,7 @@ export class Flights {
     const telling = this.#telling.get(key);
     const flight = wantsProgress ? telling : (this.#silent.get(key) ?? telling);
     if (flight === undefined)
-      return this.#start(wantsProgress ? this.#telling : this.#silent, key, call, start).join(call);
+      return this.#start(wantsProgress ? this.#telling : this.#silent, key, call, start).wait(call);
     joined?.(call);
     return flight.join(call);
   }

@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Call, Progress, Result } from "../src/call.ts";
 import { Cancel } from "../src/cancel.ts";
 import { cancelled } from "../src/errors.ts";
 import { Flights } from "../src/flights.ts";
+import { now } from "../src/time.ts";
 import { call, ok, outcomeOf, scripted, untilCancelled } from "./support/calls.ts";
 
 /** An upstream whose answers come when the test says so. */
@@ -18,6 +19,8 @@ function controlled() {
 }
 
 const enough = cancelled("enough");
+
+afterEach(() => vi.useRealTimers());
 
 describe("Flights", () => {
   it("gives all who wait the one answer, as the same object", async () => {
@@ -123,6 +126,43 @@ describe("Flights", () => {
     const deadline = { at: 5, max: 9 };
     await new Flights().share("k", call({ deadline }), handle);
     expect(seen[0]?.deadline).toBe(deadline);
+  });
+
+  it("lets a waiter go that joined when its own time is over, and the others stay", async () => {
+    vi.useFakeTimers();
+    const { handle, seen, answer } = controlled();
+    const flights = new Flights();
+    const within = (ms: number) => call({ deadline: { at: now() + ms, max: Infinity } });
+    const first = flights.share("k", call(), handle);
+    const late = outcomeOf(flights.share("k", within(100), handle));
+    const inTime = flights.share("k", within(200), handle);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await late).toMatchObject({ code: "timeout", outcome: "failed" });
+    answer(0, ok());
+    expect(await Promise.all([first, inTime])).toEqual([ok(), ok()]);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.signal.reason).toBeUndefined();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it.each([
+    ["is cancelled", (signal: Cancel) => signal.cancel(enough), "cancelled"],
+    ["has no time left", () => vi.advanceTimersByTime(100), "timeout"],
+  ])("cancels the shared call when the last waiter, who joined, %s", async (_, end, code) => {
+    vi.useFakeTimers();
+    const { handle, seen } = scripted(untilCancelled);
+    const flights = new Flights();
+    const [first, second] = [new Cancel(), new Cancel()];
+    const deadline = { at: now() + 100, max: Infinity };
+    const gone = outcomeOf(flights.share("k", call({ signal: first }), handle));
+    const last = outcomeOf(flights.share("k", call({ signal: second, deadline }), handle));
+    first.cancel(enough);
+    expect(await gone).toBe(enough);
+    expect(seen[0]?.signal.reason).toBeUndefined();
+    end(second);
+    expect(await last).toMatchObject({ code });
+    expect(seen[0]?.signal.reason).toMatchObject({ code });
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("tells progress to each waiter that wants it and still waits", () => {

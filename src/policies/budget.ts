@@ -1,5 +1,5 @@
 import { Amount, type BudgetLedger } from "../budget-ledger.ts";
-import type { Call, Deadline, Middleware } from "../call.ts";
+import type { Call, JsonObject, Middleware } from "../call.ts";
 import { asCallError, CallError } from "../errors.ts";
 import type { Report } from "../events.ts";
 import type { BudgetOptions } from "./budget-options.ts";
@@ -41,8 +41,8 @@ const dayMs = 86_400_000;
  * side cannot overspend together, and given back where nothing was done. Inside of `retry`: each attempt costs.
  */
 export const budget = (around: BudgetSurroundings): Middleware => {
-  // The deadline is what all attempts at a call have in common.
-  const calls = new WeakMap<Deadline, Amount>();
+  // The parameters are what all attempts at a call have in common, hedges too, and no other call.
+  const calls = new WeakMap<JsonObject, Amount>();
   return (next) => (call) => {
     const usd = around.costOf(call);
     if (usd === 0) return next(call);
@@ -68,7 +68,7 @@ export const budget = (around: BudgetSurroundings): Middleware => {
 function boundsOf(
   call: Call,
   { budgetsOf, ledger }: BudgetSurroundings,
-  calls: WeakMap<Deadline, Amount>,
+  calls: WeakMap<JsonObject, Amount>,
 ): Bound[] {
   const { principal, session } = call.caller;
   const bounds: Bound[] = [];
@@ -104,11 +104,11 @@ function boundsOf(
 }
 
 /** What all attempts at a call have cost so far. */
-function attemptsOf({ deadline }: Call, calls: WeakMap<Deadline, Amount>): Amount {
-  const known = calls.get(deadline);
+function attemptsOf({ params }: Call, calls: WeakMap<JsonObject, Amount>): Amount {
+  const known = calls.get(params);
   if (known !== undefined) return known;
   const amount = new Amount();
-  calls.set(deadline, amount);
+  calls.set(params, amount);
   return amount;
 }
 

@@ -46,15 +46,20 @@ export function bulkhead({ upstream, optionsOf, report }: BulkheadPolicy): Bulkh
   };
 }
 
+/** Turns that are kept for those who come, beside as many as there are calls that wait. */
+const mostSpare = 1000;
+
 class Room {
   readonly #upstream: string;
   readonly #options: BulkheadOptions;
   readonly #report: Report;
-  /** Who waits, one after the other: the first of the line waits for a place, the others for the first. */
+  /** Who waits, the first first. */
+  readonly #waiters = new Set<() => void>();
+  /** Lets one turn after the other look for a place. A turn is nobody's own: the first who waits takes it. */
   readonly #line = pLimit(1);
+  /** Turns in the line. Who leaves lets his stay, and who comes next needs no other. */
+  #turns = 0;
   #active = 0;
-  /** Who has left still has an entry in the line, which passes as nothing; so they are counted here. */
-  #waiting = 0;
   #onFree: (() => void) | undefined;
 
   constructor(upstream: string, options: BulkheadOptions, report: Report) {
@@ -68,13 +73,13 @@ class Room {
   }
 
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiters.size;
   }
 
   enter(call: Call, next: Handle): Promise<Result> {
     const { maxConcurrent, maxQueue } = this.#options;
-    if (this.#active < maxConcurrent && this.#waiting === 0) return this.#admit(call, next);
-    if (this.#waiting >= maxQueue) return Promise.reject(this.#full(maxConcurrent, maxQueue));
+    if (this.#active < maxConcurrent && this.waiting === 0) return this.#admit(call, next);
+    if (this.waiting >= maxQueue) return Promise.reject(this.#full(maxConcurrent, maxQueue));
     return this.#wait(call, next);
   }
 
@@ -100,35 +105,51 @@ class Room {
   #wait(call: Call, next: Handle): Promise<Result> {
     const begun = now();
     return new Promise((resolve, reject) => {
-      let left = false;
-      const leave = (reason: CallError): void => {
-        left = true;
-        stop();
-        this.#onFree?.(); // it may be the first of the line
-        reject(reason);
-      };
       const stop = (): void => {
-        this.#waiting--;
+        this.#waiters.delete(enter);
         timer?.clear();
         call.signal.unsubscribe(leave);
+      };
+      const leave = (reason: CallError): void => {
+        stop();
+        if (this.#turns > 2 * this.waiting + mostSpare) this.#renew();
+        reject(reason);
+      };
+      const enter = (): void => {
+        stop();
+        this.#report({ type: "call.waited", call, queue: "bulkhead", ms: now() - begun });
+        resolve(this.#admit(call, next));
       };
       const { at } = call.deadline;
       const timer =
         at === Infinity ? undefined : after(at - begun, () => leave(this.#late(now() - begun)));
-      this.#waiting++;
+      this.#waiters.add(enter);
       call.signal.subscribe(leave);
-      void this.#line(async () => {
-        // oxlint-disable-next-line no-unmodified-loop-condition -- whoever leaves modifies it
-        while (!left && this.#active >= this.#options.maxConcurrent)
-          // oxlint-disable-next-line no-await-in-loop -- it waits
-          await new Promise<void>((free) => (this.#onFree = free));
-        this.#onFree = undefined;
-        if (left) return;
-        stop();
-        this.#report({ type: "call.waited", call, queue: "bulkhead", ms: now() - begun });
-        resolve(this.#admit(call, next));
-      });
+      if (this.#turns < this.waiting) this.#addTurn();
     });
+  }
+
+  /** Waits for a place for the first who waits; for nobody, where all have left. */
+  readonly #turn = async (): Promise<void> => {
+    while (this.waiting > 0 && this.#active >= this.#options.maxConcurrent)
+      // oxlint-disable-next-line no-await-in-loop -- it waits
+      await new Promise<void>((free) => (this.#onFree = free));
+    this.#onFree = undefined;
+    this.#turns--;
+    const [enter] = this.#waiters;
+    enter?.();
+  };
+
+  /** Ends the turns that have not begun, and gives those who wait as many as they need. */
+  #renew(): void {
+    this.#turns -= this.#line.pendingCount;
+    this.#line.clearQueue();
+    while (this.#turns < this.waiting) this.#addTurn();
+  }
+
+  #addTurn(): void {
+    this.#turns++;
+    void this.#line(this.#turn);
   }
 
   #full(places: number, queue: number): CallError {

@@ -9,6 +9,9 @@ import type { OptionsOf } from "./options.ts";
 
 export interface CircuitBreakerPolicy {
   readonly upstream: string;
+  /** Of the upstream as a whole. */
+  readonly shared: CircuitBreakerOptions | false;
+  /** Of a call's tool; the upstream's own where the tool has none. */
   readonly optionsOf: OptionsOf<CircuitBreakerOptions>;
   readonly report: Report;
 }
@@ -25,6 +28,8 @@ export interface CircuitStatus {
 /** The circuit breaker of one upstream, and what to tell of it. */
 export interface CircuitBreaker {
   readonly middleware: Middleware;
+  /** Its innermost part, which sees when an attempt is sent; needed where slow calls count. */
+  readonly sent: Middleware;
   readonly status: () => readonly CircuitStatus[];
 }
 
@@ -36,15 +41,19 @@ export interface CircuitBreaker {
  */
 export function circuitBreaker({
   upstream,
+  shared,
   optionsOf,
   report,
 }: CircuitBreakerPolicy): CircuitBreaker {
   const circuits = new Map<CircuitBreakerOptions, Map<string | undefined, Circuit>>();
+  /** When the attempts under way at a call were sent: what they waited before is not the upstream's doing. */
+  const sentAt = new WeakMap<Call, number>();
   let lastCause: unknown;
 
-  /** By its options, which tools that config does not single out have in common. */
-  const circuitOf = (call: Call, options: CircuitBreakerOptions): Circuit => {
-    const tool = options.perTool ? call.tool?.remoteName : undefined;
+  /** By its options, which tools that config does not single out have in common, and where it is a tool's own, by that. */
+  const circuitOf = (call: Call | undefined, options: CircuitBreakerOptions): Circuit => {
+    const isOwn = options !== shared || (options.perTool && options.force !== "open");
+    const tool = isOwn ? call?.tool?.remoteName : undefined;
     let ofTools = circuits.get(options);
     if (ofTools === undefined) circuits.set(options, (ofTools = new Map()));
     let circuit = ofTools.get(tool);
@@ -65,6 +74,9 @@ export function circuitBreaker({
     return circuit;
   };
 
+  // Nobody has to call it first to see that it is held open.
+  if (shared !== false && shared.force === "open") circuitOf(undefined, shared);
+
   const outcomeOfError = (error: CallError): CircuitOutcome => {
     const { failure, reach } = classifyError(error);
     if (failure === "none")
@@ -77,6 +89,15 @@ export function circuitBreaker({
     return "failure";
   };
 
+  /** Milliseconds that count as the upstream's. */
+  const timeOf = (call: Call, { slowCallMs }: CircuitBreakerOptions, end: number): number =>
+    slowCallMs === 0 ? 0 : end - (sentAt.get(call) ?? end);
+
+  const sent: Middleware = (next) => (call) => {
+    sentAt.set(call, now());
+    return next(call);
+  };
+
   const middleware: Middleware = (next) => (call) => {
     const options = optionsOf(call);
     if (options === false) return next(call);
@@ -87,13 +108,13 @@ export function circuitBreaker({
     return next(call).then(
       (result) => {
         const end = now();
-        circuit.leave(generation, outcomeOfResult(result), end - begun, end);
+        circuit.leave(generation, outcomeOfResult(result), timeOf(call, options, end), end);
         return result;
       },
       (thrown: unknown) => {
         const error = asCallError(thrown, upstream);
         const end = now();
-        circuit.leave(generation, outcomeOfError(error), end - begun, end);
+        circuit.leave(generation, outcomeOfError(error), timeOf(call, options, end), end);
         throw error;
       },
     );
@@ -101,6 +122,7 @@ export function circuitBreaker({
 
   return {
     middleware,
+    sent,
     status: () =>
       [...circuits.values()].flatMap((ofTools) =>
         [...ofTools].map(([tool, circuit]) => {
@@ -124,14 +146,16 @@ function outcomeOfResult(result: Result): CircuitOutcome {
 
 function refusal(upstream: string, circuit: Circuit, at: number): CallError {
   const retryAfterMs = circuit.retryAfterMs(at);
-  const why =
-    circuit.state === "half-open"
-      ? "it is being tried out whether it works again"
-      : "it has failed too often";
+  const why = whyRefused(circuit, retryAfterMs);
   return new CallError("circuit_open", `${upstream} is not called for now: ${why}`, {
     outcome: "failed",
     local: true,
     upstream,
     ...(retryAfterMs !== undefined && { retryAfterMs: Math.ceil(retryAfterMs) }),
   });
+}
+
+function whyRefused(circuit: Circuit, retryAfterMs: number | undefined): string {
+  if (circuit.state === "half-open") return "it is being tried out whether it works again";
+  return retryAfterMs === undefined ? "config holds its circuit open" : "it has failed too often";
 }

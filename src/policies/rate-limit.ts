@@ -53,12 +53,12 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
     const send = (): Promise<Result> =>
       next(call).then(
         (result) => {
-          if (result["isError"] === true) line.learn(classifyResult(result));
+          if (result["isError"] === true) learn(classifyResult(result), line, outer);
           return result;
         },
         (thrown: unknown) => {
           const error = asCallError(thrown, upstream);
-          line.learn(classifyError(error));
+          learn(classifyError(error), line, outer);
           throw error;
         },
       );
@@ -72,18 +72,33 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
   };
 }
 
+/** An upstream that asks for less gets less: of that tool, and as a whole. */
+function learn({ failure, retryAfterMs = 0 }: Verdict, line: Line, outer: Line | undefined): void {
+  if (failure !== "throttled") return;
+  line.hold(retryAfterMs);
+  outer?.hold(retryAfterMs);
+}
+
 /** One wait after the other; undefined where there is nothing to wait for. */
 const inTurn = (
   first: Promise<void> | undefined,
   second: () => Promise<void> | undefined,
 ): Promise<void> | undefined => (first === undefined ? second() : first.then(second));
 
+/** Who waits in a line. */
+interface Waiter {
+  /** In the time of `now()`: a turn that comes later is too late. */
+  readonly end: number;
+  readonly admit: () => void;
+  readonly leave: (reason: CallError) => void;
+}
+
 /** The bucket of one limit, and who waits for it. */
 class Line {
   readonly #upstream: string;
   readonly #options: RateLimitOptions;
   readonly #bucket: TokenBucket;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new Set<Waiter>();
   #timer: Timer | undefined;
 
   constructor(upstream: string, options: RateLimitOptions) {
@@ -103,52 +118,65 @@ class Line {
     if (this.#bucket.isOpen || (this.#waiters.size === 0 && this.#bucket.take(now())))
       return undefined;
     const { maxQueue, maxWaitMs } = this.#options;
-    const wait = this.#bucket.wait(this.#waiters.size + 1, now());
-    if (this.#waiters.size >= maxQueue) return this.#refuse(`${maxQueue} calls wait already`, wait);
-    const most = Math.min(maxWaitMs, call.deadline.at - now());
-    if (wait > most)
-      return this.#refuse(`its turn would come in ${Math.ceil(wait)} ms, which is too late`, wait);
+    const begun = now();
+    const wait = this.#bucket.wait(this.#waiters.size + 1, begun);
+    if (this.#waiters.size >= maxQueue)
+      return Promise.reject(this.#refusal(`${maxQueue} calls wait already`, wait));
+    const end = Math.min(begun + maxWaitMs, call.deadline.at);
+    if (begun + wait > end) return Promise.reject(this.#tooLate(wait));
     return new Promise((resolve, reject) => {
       const leave = (reason: CallError): void => {
-        this.#waiters.delete(admit);
+        this.#waiters.delete(waiter);
+        call.signal.unsubscribe(leave);
         reject(reason);
       };
       const admit = (): void => {
+        this.#waiters.delete(waiter);
         call.signal.unsubscribe(leave);
         resolve();
       };
-      this.#waiters.add(admit);
+      const waiter: Waiter = { end, admit, leave };
+      this.#waiters.add(waiter);
       call.signal.subscribe(leave);
       this.#wake();
     });
   }
 
-  /** An upstream that asks for less gets less. */
-  learn({ failure, retryAfterMs = 0 }: Verdict): void {
-    if (failure === "throttled") this.#bucket.hold(retryAfterMs, now());
+  /** Lets nobody through for so long, and refuses at once those for whom that is too long. */
+  hold(ms: number): void {
+    const at = now();
+    this.#bucket.hold(ms, at);
+    let place = 1;
+    for (const { end, leave } of this.#waiters) {
+      const wait = this.#bucket.wait(place, at);
+      if (at + wait > end) leave(this.#tooLate(wait));
+      else place++;
+    }
+    this.#wake();
   }
 
   /** Lets through who can go, and comes back when the next one can. */
   readonly #wake = (): void => {
     this.#timer?.clear();
     this.#timer = undefined;
-    for (const admit of this.#waiters) {
+    for (const { admit } of this.#waiters) {
       if (!this.#bucket.take(now())) break;
-      this.#waiters.delete(admit);
       admit();
     }
     if (this.#waiters.size > 0)
       this.#timer = after(Math.ceil(this.#bucket.wait(1, now())), this.#wake);
   };
 
-  #refuse(why: string, retryAfterMs: number): Promise<never> {
-    return Promise.reject(
-      new CallError("rate_limited", `${this.#upstream} may not be called that often: ${why}`, {
-        outcome: "failed",
-        local: true,
-        upstream: this.#upstream,
-        retryAfterMs: Math.ceil(retryAfterMs),
-      }),
-    );
+  #tooLate(wait: number): CallError {
+    return this.#refusal(`its turn would come in ${Math.ceil(wait)} ms, which is too late`, wait);
+  }
+
+  #refusal(why: string, retryAfterMs: number): CallError {
+    return new CallError("rate_limited", `${this.#upstream} may not be called that often: ${why}`, {
+      outcome: "failed",
+      local: true,
+      upstream: this.#upstream,
+      retryAfterMs: Math.ceil(retryAfterMs),
+    });
   }
 }

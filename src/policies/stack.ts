@@ -95,7 +95,12 @@ export function stack(options: StackOptions): Stack {
         report,
       })
     : undefined;
-  const circuits = circuitBreaker({ upstream, optionsOf: of("circuitBreaker"), report });
+  const circuits = circuitBreaker({
+    upstream,
+    shared: policies.circuitBreaker,
+    optionsOf: of("circuitBreaker"),
+    report,
+  });
   const limit = rateLimit({
     upstream,
     options: policies.rateLimit,
@@ -137,6 +142,10 @@ export function stack(options: StackOptions): Stack {
     uses("circuitBreaker", () => true) && circuits.middleware,
     uses("rateLimit", () => true) && limit.middleware,
     uses("bulkhead", () => true) && rooms.middleware,
+    uses(
+      "circuitBreaker",
+      (given) => given.circuitBreaker !== false && given.circuitBreaker.slowCallMs > 0,
+    ) && circuits.sent,
     epoch(options.epoch, options.onWrite),
     timeout(timeoutOf),
   ];

@@ -1,4 +1,4 @@
-import type { Call, Middleware } from "../call.ts";
+import type { Call, Middleware, Progress } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { after, now } from "../time.ts";
@@ -7,7 +7,8 @@ import type { TimeoutOptions } from "./timeout-options.ts";
 
 /**
  * Gives a call its total time, through queues, retries and attempts. Every wait inside keeps to
- * `call.deadline`; this sets it. A call that came with an earlier deadline keeps that.
+ * `call.deadline`; this sets it. A call that came with an earlier deadline keeps that. Each attempt counts its
+ * progress anew; what is told of it only grows.
  */
 export const deadline =
   (optionsOf: OptionsOf<TimeoutOptions>): Middleware =>
@@ -19,8 +20,20 @@ export const deadline =
       call.deadline.at = Math.min(call.deadline.at, begun + options.totalMs);
       call.deadline.max = Math.min(call.deadline.max, begun + options.maxTotalMs);
     }
-    return next(call);
+    const { onProgress } = call;
+    return next(onProgress === undefined ? call : { ...call, onProgress: growing(onProgress) });
   };
+
+/** Passes on what is above all that it has passed on before. */
+function growing(tell: (progress: Progress) => void): (progress: Progress) => void {
+  let last = -Infinity;
+  return (note) => {
+    if (note.progress > last) {
+      last = note.progress;
+      tell(note);
+    }
+  };
+}
 
 /**
  * Ends an attempt that takes longer than `attemptMs`, or than the call's total time. Progress starts the

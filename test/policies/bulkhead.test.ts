@@ -74,6 +74,55 @@ describe("bulkhead", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("keeps the order of those who stay, whoever leaves and comes, and whenever", async () => {
+    const { ask, end, started, status } = setUp(1, 10);
+    const signals = Array.from({ length: 9 }, () => new Cancel());
+    const come = (n: number) => void ask(n, { signal: signals[n]! });
+    const cancel = (n: number) => signals[n]?.cancel(cancelled("enough"));
+    for (const n of [1, 2, 3, 4]) come(n);
+    cancel(2);
+    cancel(3);
+    for (const n of [5, 6, 7]) come(n);
+    cancel(6);
+    await end();
+    come(8);
+    expect(started).toEqual([1, 4]);
+    cancel(5);
+    for (let n = 0; n < 3; n++) await end();
+    expect(started).toEqual([1, 4, 7, 8]);
+    expect(status()).toEqual({ active: 0, waiting: 0 });
+  });
+
+  it("serves who comes after all who waited have left", async () => {
+    const { ask, end, started } = setUp(1, 10);
+    void ask(1);
+    for (let round = 0; round < 3; round++) {
+      const signal = new Cancel();
+      const gone = [ask(2, { signal }), ask(3, { signal })];
+      signal.cancel(cancelled("enough"));
+      await Promise.all(gone);
+    }
+    void ask(4);
+    void ask(5);
+    await end();
+    await end();
+    expect(started).toEqual([1, 4, 5]);
+  });
+
+  it("keeps the order when most of a long queue leave, and serves those who stay", async () => {
+    const { ask, end, started, status } = setUp(1, 10_000);
+    const gone = new Cancel();
+    void ask(0);
+    for (let n = 1; n <= 5000; n++) void ask(n, n % 1000 === 0 ? {} : { signal: gone });
+    gone.cancel(cancelled("enough"));
+    expect(status().waiting).toBe(5);
+    void ask(5001);
+    for (let n = 0; n < 6; n++) await end();
+    expect(started).toEqual([0, 1000, 2000, 3000, 4000, 5000, 5001]);
+    await end();
+    expect(status()).toEqual({ active: 0, waiting: 0 });
+  });
+
   it("gives a place free whatever becomes of its call", async () => {
     const options = { maxConcurrent: 1, maxQueue: 1 };
     const { middleware } = bulkhead({ upstream: "up", optionsOf: () => options, report: () => {} });

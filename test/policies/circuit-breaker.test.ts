@@ -15,13 +15,20 @@ const fails = (code: FailureCode, outcome: Outcome, more = {}): CallError =>
   new CallError(code, "it failed", { outcome, ...more });
 const says = (text: string): Result => ({ isError: true, content: [{ type: "text", text }] });
 
-function setUp(over: Partial<CircuitBreakerOptions> = {}) {
+function setUp(
+  over: Partial<CircuitBreakerOptions> = {},
+  ofTools: Record<string, Partial<CircuitBreakerOptions>> = {},
+) {
   const { report, events } = recorder();
   const options = circuitBreakerOptions.parse(over);
+  const own = new Map(
+    Object.entries(ofTools).map(([name, given]) => [name, circuitBreakerOptions.parse(given)]),
+  );
   let answer: () => Error | Result = () => ok();
   const { middleware, status } = circuitBreaker({
     upstream: "up",
-    optionsOf: () => options,
+    shared: options,
+    optionsOf: (received) => own.get(received.tool?.remoteName ?? "") ?? options,
     report,
   });
   let sent = 0;
@@ -124,6 +131,43 @@ describe("circuitBreaker", () => {
     expect(status()).toMatchObject([
       { tool: "bad", state: "open" },
       { tool: "good", state: "closed" },
+    ]);
+  });
+
+  it("tells the circuit of a tool that has options of its own with its name", async () => {
+    const { give, events, status } = setUp({}, { odd: { consecutiveFailures: 1, openMs: 100 } });
+    const odd = { tool: tool({ remoteName: "odd" }) };
+    await give(5, () => fails("timeout", "unknown"));
+    await give(1, () => fails("timeout", "unknown"), odd);
+    vi.advanceTimersByTime(100);
+    await give(1, () => ok(), odd);
+    expect(status()).toMatchObject([{ state: "open" }, { tool: "odd", state: "closed" }]);
+    expect(events.map((event) => "tool" in event && event.tool)).toEqual([
+      false,
+      "odd",
+      "odd",
+      "odd",
+    ]);
+  });
+
+  it("shows at once, and tells once, that config holds it open", async () => {
+    const { give, ask, events, status, sent } = setUp({ force: "open", perTool: true });
+    expect(status()).toEqual([{ state: "open" }]);
+    await give(3, () => ok());
+    expect(await ask()).toMatchObject({
+      code: "circuit_open",
+      message: "up is not called for now: config holds its circuit open",
+      retryAfterMs: undefined,
+    });
+    expect(sent()).toBe(0);
+    expect(events).toEqual([
+      {
+        type: "circuit.changed",
+        upstream: "up",
+        from: "closed",
+        to: "open",
+        reason: "config holds it open",
+      },
     ]);
   });
 });

@@ -62,6 +62,26 @@ describe("retry × circuit breaker", () => {
   });
 });
 
+describe("retry × progress", () => {
+  it("never tells a caller less than before, whichever attempt it comes from", async () => {
+    const turns = [
+      [10, 50],
+      [1, 2, 60],
+    ];
+    const { ask } = wholeStack(async (received) => {
+      const turn = turns.shift() ?? [];
+      await after(1)(received);
+      for (const progress of turn) received.onProgress?.({ progress });
+      return turns.length > 0 ? fails(received) : ok();
+    });
+    const notes: number[] = [];
+    const answer = ask({ onProgress: ({ progress }) => notes.push(progress) });
+    await pass(10_000);
+    expect(await answer).toEqual(ok());
+    expect(notes).toEqual([10, 50, 60]);
+  });
+});
+
 describe("retry × rate limit", () => {
   it("takes a token for each attempt", async () => {
     const { handle } = scripted(lost(), lost(), ok());
@@ -197,6 +217,32 @@ describe("coalesce × cancel", () => {
   });
 });
 
+describe("circuit breaker × bulkhead", () => {
+  const slow = { circuitBreaker: { slowCallMs: 200, minimumCalls: 5 }, coalesce: false } as const;
+
+  it("does not count a wait for a place as the upstream's slowness", async () => {
+    const { ask, parts } = wholeStack(after(50), { ...slow, bulkhead: { maxConcurrent: 1 } });
+    const answers = Array.from({ length: 20 }, () => ask());
+    await pass(1000);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => ok()));
+    expect(parts.status().circuits).toEqual([{ state: "closed" }]);
+  });
+
+  it("counts the time from when each attempt is sent", async () => {
+    const { ask, executed, parts } = wholeStack(after(250), {
+      ...slow,
+      bulkhead: { maxConcurrent: 1 },
+    });
+    const answers = Array.from({ length: 20 }, () => ask());
+    await pass(1200);
+    expect(executed).toHaveLength(5);
+    await pass(100);
+    expect(parts.status().circuits).toMatchObject([{ state: "open" }]);
+    await pass(10_000);
+    expect(await Promise.all(answers)).toEqual(answers.map(() => ok()));
+  });
+});
+
 describe("hedge × bulkhead", () => {
   it("takes a place for each, and gives the loser's free when it is cancelled", async () => {
     let turn = 0;
@@ -225,6 +271,21 @@ describe("hedge × bulkhead", () => {
     expect(await answer).toEqual(ok());
     for (const second of executed.slice(1)) expect(second.signal.reason).toBeDefined();
     expect(parts.status()).toMatchObject({ active: 0, waiting: { bulkhead: 0 } });
+  });
+});
+
+describe("hedge × budget", () => {
+  it("sends no more of one call than its budget allows", async () => {
+    const options = { perCallUsd: 2, perDayUsd: 0, perSessionUsd: 0, alertRatio: 0.8 };
+    const { ask, executed } = wholeStack(
+      after(300),
+      { hedge: { enabled: true, afterMs: 10, maxExtra: 3 }, coalesce: false },
+      { costOf: () => 1, budgetsOf: () => [{ account: "all", options }] },
+    );
+    const answers = [ask(), ask()];
+    await pass(400);
+    expect(await Promise.all(answers)).toEqual([ok(), ok()]);
+    expect(executed).toHaveLength(4);
   });
 });
 

@@ -113,6 +113,57 @@ describe("rateLimit", () => {
     expect(await later).toEqual(ok());
   });
 
+  it("refuses at once who waits when the upstream asks for more time than he has", async () => {
+    const { ask, order, answers, waiting } = setUp({ requestsPerSecond: 10, burst: 1 });
+    answers.push(
+      new CallError("rate_limited", "429", { outcome: "failed", status: 429, retryAfterMs: 5000 }),
+    );
+    const until = (ms: number) => ({ deadline: { at: now() + ms, max: Infinity } });
+    void ask(1);
+    const late = ask(2, until(5050));
+    const inTime = ask(3, until(5150));
+    const behind = ask(4, until(5150));
+    await pass(0);
+    expect(waiting()).toBe(1);
+    const refused = { code: "rate_limited", outcome: "failed", local: true };
+    expect(await late).toMatchObject({ ...refused, retryAfterMs: 5100 });
+    expect(await behind).toMatchObject({ ...refused, retryAfterMs: 5200 });
+    await pass(5100);
+    expect(await inTime).toEqual(ok());
+    expect(order).toEqual([1, 3]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("bounds by maxWaitMs, from when a wait began, what a hold adds to it", async () => {
+    const { ask, answers, waiting } = setUp({ requestsPerSecond: 1, burst: 1, maxWaitMs: 4000 });
+    answers.push(
+      new CallError("rate_limited", "429", { outcome: "failed", status: 429, retryAfterMs: 9000 }),
+    );
+    const signal = new Cancel();
+    void ask(1);
+    const held = [ask(2), ask(3, { signal })];
+    await pass(0);
+    expect(await Promise.all(held)).toMatchObject([
+      { retryAfterMs: 10_000 },
+      { retryAfterMs: 10_000 },
+    ]);
+    expect(waiting()).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("holds the whole upstream when it asks for less by a tool that has a limit of its own", async () => {
+    const { ask, order, answers } = setUp({}, { slow: { requestsPerSecond: 100 } });
+    answers.push(
+      new CallError("rate_limited", "429", { outcome: "failed", status: 429, retryAfterMs: 5000 }),
+    );
+    await ask("slow", { tool: tool({ remoteName: "slow" }) });
+    void ask("other");
+    await pass(4999);
+    expect(order).toEqual(["slow"]);
+    await pass(1);
+    expect(order).toEqual(["slow", "other"]);
+  });
+
   it("uses a part of a declared quota", async () => {
     const { ask, order } = setUp({ quotaPerMinute: 600, burst: 1 });
     for (let n = 0; n < 20; n++) void ask(n);

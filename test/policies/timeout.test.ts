@@ -80,6 +80,20 @@ describe("timeout", () => {
     expect(await outcome).toMatchObject({ code: "timeout" });
   });
 
+  it("tells of progress only what is above the last, and takes all of it as a sign of life", async () => {
+    const { handle, seen } = scripted(untilCancelled);
+    const notes: unknown[] = [];
+    const request = call({ onProgress: ({ progress }) => notes.push(progress) });
+    const outcome = outcomeOf(wrap(handle)(request));
+    for (const progress of [10, 50, 1, 2, 50, 60]) {
+      await vi.advanceTimersByTimeAsync(90);
+      progressed(seen[0], progress);
+    }
+    expect(notes).toEqual([10, 50, 60]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await outcome).toMatchObject({ code: "timeout" });
+  });
+
   it("lets progress extend a call up to maxTotalMs and no further", async () => {
     const { handle, seen } = scripted(untilCancelled);
     const begun = performance.now();
