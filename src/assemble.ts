@@ -138,9 +138,6 @@ export class Holdfast {
     // Whatever can be wrong with a user's middleware has been found by now.
     this.#running = running;
     this.#groups = config.groups;
-    for (const { server, entry } of running)
-      if (before.get(server.name)?.entry.parts !== entry.parts)
-        this.#metrics.forgetCircuits(server.name);
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -188,10 +185,15 @@ export class Holdfast {
     const kept = before !== undefined && sameProcess(before.server, server);
     const started = kept ? before : startServer(server, services, before?.remote);
     const { remote, manifest, epoch } = started;
-    const entry =
-      kept && isDeepStrictEqual(before.middlewares, middlewares) && sameStack(before.server, server)
-        ? { ...before.entry, shelf: server }
-        : serverEntry(server, started, services);
+    const keepsStack =
+      kept &&
+      isDeepStrictEqual(before.middlewares, middlewares) &&
+      sameStack(before.server, server);
+    // A new stack has new circuits, of which one may be open from the start.
+    if (!keepsStack) this.#metrics.forgetCircuits(server.name);
+    const entry = keepsStack
+      ? { ...before.entry, shelf: server }
+      : serverEntry(server, started, services);
     return { server, remote, manifest, epoch, entry, middlewares };
   }
 

@@ -55,7 +55,7 @@ export type GatewayEvent =
   | {
       readonly type: "circuit.changed";
       readonly upstream: string;
-      /** Where each tool has a circuit of its own. */
+      /** The exposed name, where each tool has a circuit of its own. */
       readonly tool?: string;
       readonly from: CircuitState;
       readonly to: CircuitState;
@@ -66,6 +66,8 @@ export type GatewayEvent =
   /** So much of a budget is spent. */
   | {
       readonly type: "budget.alert";
+      /** Who shares the budget: `all`, `server NAME` or `tool SERVER NAME`. */
+      readonly account: string;
       readonly budget: "call" | "session" | "day";
       readonly spentUsd: number;
       readonly limitUsd: number;

@@ -149,11 +149,12 @@ function entryOf(event: GatewayEvent): Entry {
       };
     }
     case "budget.alert": {
-      const { budget, spentUsd, limitUsd } = event;
+      const { budget, account, spentUsd, limitUsd } = event;
       return {
         level,
-        message: `of the budget per ${budget}, ${spentUsd} of ${limitUsd} USD are spent`,
+        message: `of the budget per ${budget} (${account}), ${spentUsd} of ${limitUsd} USD are spent`,
         budget,
+        account,
         spentUsd,
         limitUsd,
       };

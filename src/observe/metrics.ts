@@ -169,7 +169,7 @@ export class Metrics {
       case "circuit.changed":
         return this.#circuitChanged(event);
       case "budget.alert":
-        this.#budgets.set(event.budget, { alert: event, day: today() });
+        this.#budgets.set(`${event.budget} ${event.account}`, { alert: event, day: today() });
     }
   };
 
@@ -384,7 +384,7 @@ function recentAlerts(name: string, counts: Counts): string[] {
 const circuitAlert = ({ upstream, tool, reason }: CircuitChanged): string =>
   `${upstream}: the circuit${tool === undefined ? "" : ` of ${tool}`} is open: ${reason}`;
 
-const budgetText = ({ budget, spentUsd, limitUsd }: BudgetAlert): string =>
-  `the budget per ${budget}: ${spentUsd} of ${limitUsd} USD are spent`;
+const budgetText = ({ budget, account, spentUsd, limitUsd }: BudgetAlert): string =>
+  `the budget per ${budget} (${account}): ${spentUsd} of ${limitUsd} USD are spent`;
 
 const today = (): number => Math.floor(Date.now() / 86_400_000);

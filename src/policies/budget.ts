@@ -120,10 +120,11 @@ function settle(
   { report, spent }: BudgetSurroundings,
 ): void {
   spent(call, usd);
-  for (const { budget: which, limitUsd, alertUsd, amount } of bounds) {
+  for (const { budget: which, account, limitUsd, alertUsd, amount } of bounds) {
     if (amount.usd + rounding < alertUsd || amount.toldUsd === alertUsd) continue;
     amount.toldUsd = alertUsd;
-    report({ type: "budget.alert", budget: which, spentUsd: rounded(amount.usd), limitUsd });
+    const spentUsd = rounded(amount.usd);
+    report({ type: "budget.alert", budget: which, account, spentUsd, limitUsd });
   }
 }
 

@@ -53,7 +53,7 @@ export function circuitBreaker({
   /** By its options, which tools that config does not single out have in common, and where it is a tool's own, by that. */
   const circuitOf = (call: Call | undefined, options: CircuitBreakerOptions): Circuit => {
     const isOwn = options !== shared || (options.perTool && options.force !== "open");
-    const tool = isOwn ? call?.tool?.remoteName : undefined;
+    const tool = isOwn ? call?.tool?.name : undefined;
     let ofTools = circuits.get(options);
     if (ofTools === undefined) circuits.set(options, (ofTools = new Map()));
     let circuit = ofTools.get(tool);

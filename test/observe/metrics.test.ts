@@ -259,14 +259,15 @@ describe("alerts", () => {
   it("tell the latest of each budget, until the day is over", () => {
     const spent = (budget: "day" | "session", spentUsd: number): GatewayEvent => ({
       type: "budget.alert",
+      account: "all",
       budget,
       spentUsd,
       limitUsd: 10,
     });
     const metrics = fed(spent("day", 8), spent("session", 8.5), spent("day", 9));
     expect(metrics.alerts()).toEqual([
-      "the budget per day: 9 of 10 USD are spent",
-      "the budget per session: 8.5 of 10 USD are spent",
+      "the budget per day (all): 9 of 10 USD are spent",
+      "the budget per session (all): 8.5 of 10 USD are spent",
     ]);
     vi.setSystemTime(Date.UTC(2026, 0, 2));
     expect(metrics.alerts()).toEqual([]);

@@ -153,12 +153,14 @@ describe("budget", () => {
     for (let n = 0; n < 3; n++) await handle(call());
     expect(told()).toEqual([]);
     for (let n = 0; n < 2; n++) await handle(call());
-    expect(told()).toEqual([{ type: "budget.alert", budget: "session", spentUsd: 4, limitUsd: 5 }]);
+    expect(told()).toEqual([
+      { type: "budget.alert", account: "all", budget: "session", spentUsd: 4, limitUsd: 5 },
+    ]);
     const caller = { ...call().caller, session: "other" };
     for (let n = 0; n < 5; n++) await handle(call({ caller }));
     expect(told().slice(1)).toEqual([
-      { type: "budget.alert", budget: "day", spentUsd: 8, limitUsd: 10 },
-      { type: "budget.alert", budget: "session", spentUsd: 4, limitUsd: 5 },
+      { type: "budget.alert", account: "all", budget: "day", spentUsd: 8, limitUsd: 10 },
+      { type: "budget.alert", account: "all", budget: "session", spentUsd: 4, limitUsd: 5 },
     ]);
   });
 

@@ -124,9 +124,9 @@ describe("circuitBreaker", () => {
 
   it("has a circuit for each tool where that is wanted", async () => {
     const { give, ask, status } = setUp({ perTool: true });
-    const bad = { tool: tool({ remoteName: "bad" }) };
+    const bad = { tool: tool({ name: "bad", remoteName: "bad" }) };
     await give(5, () => fails("timeout", "unknown"), bad);
-    await give(1, () => ok(), { tool: tool({ remoteName: "good" }) });
+    await give(1, () => ok(), { tool: tool({ name: "good", remoteName: "good" }) });
     expect(await ask(bad)).toMatchObject({ code: "circuit_open" });
     expect(status()).toMatchObject([
       { tool: "bad", state: "open" },
@@ -136,7 +136,7 @@ describe("circuitBreaker", () => {
 
   it("tells the circuit of a tool that has options of its own with its name", async () => {
     const { give, events, status } = setUp({}, { odd: { consecutiveFailures: 1, openMs: 100 } });
-    const odd = { tool: tool({ remoteName: "odd" }) };
+    const odd = { tool: tool({ name: "odd", remoteName: "odd" }) };
     await give(5, () => fails("timeout", "unknown"));
     await give(1, () => fails("timeout", "unknown"), odd);
     vi.advanceTimersByTime(100);
