@@ -57,7 +57,7 @@ describe.each(["http", "sse"] as const)("a server by %s", (type) => {
     const server = await OddHttp.start({ transport: type });
     const client = await startWith({
       ...address(server),
-      policies: { timeout: { attemptMs: 300 } },
+      policies: { timeout: { attemptMs: 2000 } },
     });
     const [never, ...others] = await Promise.all([
       client.call("web__never"),

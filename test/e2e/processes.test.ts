@@ -83,7 +83,7 @@ describe("the gateway leaves with code 0 and takes all that its servers have sta
     const [code] = (await once(client.child, "exit")) as [number];
     expect(code).toBe(0);
     client.child.stdout?.resume();
-  }, 5000);
+  }, 20_000);
 
   it("in the middle of a call", async () => {
     const { client, pids } = await serving();
