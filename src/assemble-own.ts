@@ -3,7 +3,7 @@
  */
 import type { Call, Deadline, JsonObject, Result, Tool } from "./call.ts";
 import type { Config } from "./config/load.ts";
-import type { ServerConfig } from "./config/server.ts";
+import { allPoliciesOf, type ServerConfig } from "./config/server.ts";
 import type { Report } from "./events.ts";
 import type { Entry, Gateway } from "./gateway.ts";
 import { groupTool, type Providers } from "./groups/group-tool.ts";
@@ -78,11 +78,7 @@ export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurro
 const someUse = (
   servers: readonly ServerConfig[],
   isOn: (policies: PolicyOptions) => boolean,
-): boolean =>
-  servers.some(
-    ({ policies, overrides }) =>
-      isOn(policies) || [...overrides.values()].some((override) => isOn(override.policies)),
-  );
+): boolean => servers.some((server) => allPoliciesOf(server).some(isOn));
 
 const isCached = ({ cache }: PolicyOptions): boolean => cache !== false && cache.enabled;
 const isGuarded = ({ result }: PolicyOptions): boolean => result !== false && result.maxBytes > 0;

@@ -4,7 +4,7 @@
 import type { BudgetLedger } from "./budget-ledger.ts";
 import type { Call, JsonObject, Middleware, Tool } from "./call.ts";
 import { acceptLists } from "./catalog/accept.ts";
-import type { ServerConfig, ToolOverride } from "./config/server.ts";
+import { allPoliciesOf, type ServerConfig, type ToolOverride } from "./config/server.ts";
 import { Epoch } from "./epoch.ts";
 import type { Report } from "./events.ts";
 import { compileExpression } from "./expressions/expression.ts";
@@ -102,7 +102,7 @@ export function serverEntry(
   const { policies, overrides, name } = server;
   const overrideOf = ({ tool }: Call): ToolOverride | undefined =>
     tool === undefined ? undefined : overrides.get(tool.remoteName);
-  const all = [policies, ...[...overrides.values()].map((override) => override.policies)];
+  const all = allPoliciesOf(server);
   const fresh = new Map(all.map((given) => [given, withoutSharing(given)]));
   const policiesOf = (call: Call): PolicyOptions => {
     const given = overrideOf(call)?.policies ?? policies;

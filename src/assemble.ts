@@ -4,6 +4,7 @@ import {
   stackConfig,
   startServer,
   warm,
+  type ServerEntry,
   type Services,
   type Started,
 } from "./assemble-server.ts";
@@ -52,7 +53,7 @@ export interface Surroundings {
 /** A server that runs, as config had it when it was started. */
 interface Running extends Started {
   readonly server: ServerConfig;
-  readonly entry: ReturnType<typeof serverEntry>;
+  readonly entry: ServerEntry;
   readonly middlewares: readonly Middleware[];
 }
 
@@ -176,19 +177,14 @@ export class Holdfast {
 
   /** The server as config has it now; what runs already, where only its names or policies changed. */
   #run(server: ServerConfig, middlewares: readonly Middleware[], before?: Running): Running {
-    const same =
-      before !== undefined &&
-      isDeepStrictEqual(before.server, server) &&
-      isDeepStrictEqual(before.middlewares, middlewares);
-    if (same) return before;
+    const sameMiddlewares = isDeepStrictEqual(before?.middlewares, middlewares);
+    if (before !== undefined && sameMiddlewares && isDeepStrictEqual(before.server, server))
+      return before;
     const services = { ...this.#services, middlewares };
     const kept = before !== undefined && sameProcess(before.server, server);
     const started = kept ? before : startServer(server, services, before?.remote);
     const { remote, manifest, epoch } = started;
-    const keepsStack =
-      kept &&
-      isDeepStrictEqual(before.middlewares, middlewares) &&
-      sameStack(before.server, server);
+    const keepsStack = kept && sameMiddlewares && sameStack(before.server, server);
     // A new stack has new circuits, of which one may be open from the start.
     if (!keepsStack) this.#metrics.forgetCircuits(server.name);
     const entry = keepsStack

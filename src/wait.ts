@@ -1,4 +1,5 @@
 import type { Call } from "./call.ts";
+import type { Cancel } from "./cancel.ts";
 import type { CallError } from "./errors.ts";
 import { after } from "./time.ts";
 
@@ -16,3 +17,10 @@ export function pause(call: Call, ms: number): Promise<void> {
     call.signal.subscribe(leave);
   });
 }
+
+/** The value when it comes; rejects at once with the reason when `signal` is cancelled first. */
+export const orCancelled = <Value>(value: Promise<Value>, signal: Cancel): Promise<Value> =>
+  new Promise((resolve, reject) => {
+    signal.subscribe(reject);
+    value.then(resolve, reject).finally(() => signal.unsubscribe(reject));
+  });

@@ -113,3 +113,9 @@ export function resolveServer(
 /** The policies of calls of a tool, by the server's own name of it; without a name those of all else. */
 export const policiesOf = (server: ServerConfig, tool?: string): PolicyOptions =>
   (tool === undefined ? undefined : server.overrides.get(tool)?.policies) ?? server.policies;
+
+/** All policies that calls of a server may be under: its own, and those of each tool that config singles out. */
+export const allPoliciesOf = ({ policies, overrides }: ServerConfig): readonly PolicyOptions[] => [
+  policies,
+  ...[...overrides.values()].map((override) => override.policies),
+];

@@ -6,6 +6,7 @@ import { effectOf } from "../effect.ts";
 import type { Report } from "../events.ts";
 import { Flights, type Start } from "../flights.ts";
 import type { CacheEntry, CacheStore, MaybePromise } from "../stores/store.ts";
+import { orCancelled } from "../wait.ts";
 import type { CacheOptions } from "./cache-options.ts";
 import type { OptionsOf } from "./options.ts";
 
@@ -176,7 +177,9 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
       if (key === undefined) return next(call);
       const found = ask(() => store.get(key));
       if (!(found instanceof Promise)) return answer({ call, key, options, before: found });
-      return orCancelled(found, call).then((before) => answer({ call, key, options, before }));
+      return orCancelled(found, call.signal).then((before) =>
+        answer({ call, key, options, before }),
+      );
     };
   };
 
@@ -211,11 +214,3 @@ const withNote = (result: Result, note: JsonObject): Result => ({
   ...result,
   _meta: { ...(result["_meta"] as JsonObject | undefined), "holdfast/cache": note },
 });
-
-/** The value when it comes; rejects at once when the call is cancelled. */
-const orCancelled = <Value>(value: Promise<Value>, { signal }: Call): Promise<Value> =>
-  new Promise((resolve, reject) => {
-    signal.subscribe(reject);
-    const done = (): void => signal.unsubscribe(reject);
-    value.then(resolve, reject).finally(done);
-  });

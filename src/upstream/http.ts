@@ -2,6 +2,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import { after, now } from "../time.ts";
+import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { HttpConnection } from "./http-connection.ts";
@@ -29,7 +30,7 @@ export async function connectHttp(
 ): Promise<Connection> {
   const { peer } = options;
   const target = new HttpTarget(upstream, address);
-  await unless(abandon, peer.capabilities);
+  await orCancelled(peer.capabilities, abandon);
   const begun = now();
   const http = new HttpConnection(target, address.kind, options);
   try {
@@ -68,7 +69,7 @@ async function open(
   try {
     const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
     return {
-      ...(await unless(stop, session)),
+      ...(await orCancelled(session, stop)),
       handle: (call) => link.handle(call),
       inFlight: () => link.inFlight,
       hold: (held) => http.hold(held),
@@ -83,10 +84,3 @@ async function open(
     abandon.unsubscribe(giveUp);
   }
 }
-
-/** The same promise, but rejected with the reason when `stop` is cancelled first. */
-const unless = <Value>(stop: Cancel, promise: Promise<Value>): Promise<Value> =>
-  new Promise((resolve, reject) => {
-    stop.subscribe(reject);
-    promise.then(resolve, reject).finally(() => stop.unsubscribe(reject));
-  });
