@@ -12,6 +12,10 @@ const flaky = (over: JsonObject = {}): JsonObject => ({
   args: [program, `--log=${join(temporaryFolder(), "log")}`],
   ...over,
 });
+const everything = {
+  command: process.execPath,
+  args: [join(root, "node_modules/@modelcontextprotocol/server-everything/dist/index.js"), "stdio"],
+};
 const overrides = (of: JsonObject): JsonObject => ({ tools: { overrides: of } });
 const failureOf = (result: JsonObject): JsonObject =>
   ((result["_meta"] as JsonObject | undefined)?.["holdfast/failure"] ?? {}) as JsonObject;
@@ -107,6 +111,43 @@ describe("the cache", () => {
     await client.call("g__write", { id: "w" });
     expect(metaOf(await read(), "holdfast/cache")).toBeUndefined();
     expect(metaOf(await read(), "holdfast/cache")).toMatchObject({ hit: true });
+  });
+
+  it("forgets what its server had when its lists change", async () => {
+    // Both only read, so that nothing but the notification can end what is kept.
+    const reads = { effect: "read", policies: { cache: { enabled: true } } };
+    const server = {
+      ...odd({ tools: "echo,change" }),
+      ...overrides({ echo: reads, change: { effect: "read" } }),
+    };
+    const client = await start({ mcpServers: { o: server } });
+    const echo = () => client.call("o__echo", { a: 1 });
+    await echo();
+    expect(metaOf(await echo(), "holdfast/cache")).toMatchObject({ hit: true });
+    await client.call("o__change", { tools: ["echo", "change", "pid"] });
+    await client.until(() =>
+      client.messages.some(({ method }) => method === "notifications/tools/list_changed"),
+    );
+    expect(metaOf(await echo(), "holdfast/cache")).toBeUndefined();
+  });
+
+  it("forgets a resource when its server says that it was updated", async () => {
+    const client = await start({ mcpServers: { e: { ...everything, ...cached } } });
+    const uri = "demo://resource/dynamic/blob/3";
+    const updates = () =>
+      client.messages.filter(({ method }) => method === "notifications/resources/updated").length;
+    const isKept = async (): Promise<boolean> => {
+      const { result } = await client.request("resources/read", { uri });
+      return metaOf(result ?? {}, "holdfast/cache") !== undefined;
+    };
+    await client.request("resources/subscribe", { uri });
+    await client.call("e__toggle-subscriber-updates");
+    await client.until(() => updates() > 0);
+    await isKept();
+    expect(await isKept()).toBe(true);
+    const before = updates();
+    await client.until(() => updates() > before);
+    expect(await isKept()).toBe(false);
   });
 
   it("is warmed when its server connects", async () => {
