@@ -110,6 +110,9 @@ export class CallError extends Error {
 export const cancelled = (why: string, sent = false): CallError =>
   new CallError("cancelled", why, { outcome: sent ? "unknown" : "failed" });
 
+/** Why all calls of a client are cancelled that has gone. It took nothing back. */
+export const disconnected: CallError = cancelled("the client has gone");
+
 /** Any thrown value as a CallError. A value that is none is a defect of ours or of a user's middleware. */
 export function asCallError(error: unknown, upstream?: string): CallError {
   if (error instanceof CallError) return error;

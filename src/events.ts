@@ -1,4 +1,4 @@
-import type { Call, Progress, Result } from "./call.ts";
+import type { Call, Caller, Progress, Result } from "./call.ts";
 import type { CallError } from "./errors.ts";
 
 /** The states of an upstream. */
@@ -6,6 +6,16 @@ export type UpstreamState = "idle" | "connecting" | "ready" | "lost" | "disabled
 
 /** The states of a circuit breaker. */
 export type CircuitState = "closed" | "open" | "half-open";
+
+/** A run of a chain or a saga. */
+export interface RunInfo {
+  readonly id: string;
+  /** Of the definition. */
+  readonly name: string;
+  readonly kind: "chain" | "saga";
+  readonly caller: Caller;
+  readonly trace: string;
+}
 
 /** Everything that Holdfast has to tell. Times are milliseconds. */
 export type GatewayEvent =
@@ -74,6 +84,24 @@ export type GatewayEvent =
     }
   /** A group sends a call to one of its providers. */
   | { readonly type: "group.selected"; readonly call: Call; readonly provider: string }
+  | { readonly type: "run.started"; readonly run: RunInfo }
+  | {
+      readonly type: "run.step";
+      readonly run: RunInfo;
+      /** The step's path in the run. */
+      readonly step: string;
+      readonly tool: string;
+      readonly phase: "started" | "succeeded" | "failed" | "unknown" | "undone" | "undo_failed";
+      readonly error?: string;
+    }
+  /** A run has ended, or is stuck: then it waits for a person. */
+  | {
+      readonly type: "run.ended";
+      readonly run: RunInfo;
+      readonly state: "completed" | "failed" | "compensated" | "stuck";
+      readonly ms: number;
+      readonly error?: string;
+    }
   | {
       readonly type: "upstream.state";
       readonly upstream: string;

@@ -4,7 +4,7 @@ import type { CallError } from "./errors.ts";
 import { after } from "./time.ts";
 
 /** Resolves `ms` milliseconds from now; rejects at once when the call is cancelled. */
-export function pause(call: Call, ms: number): Promise<void> {
+export function pause(call: Pick<Call, "signal">, ms: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const leave = (reason: CallError): void => {
       timer.clear();

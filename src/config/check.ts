@@ -1,5 +1,6 @@
 import type { JsonText } from "./jsonc.ts";
 import { checkKeys } from "./keys.ts";
+import { checkOwnNames } from "./own-names.ts";
 import { ConfigError, problemLine, showPath } from "./problems.ts";
 import type { ConfigProblem, Finding } from "./problems.ts";
 import { configFile } from "./schema.ts";
@@ -18,9 +19,12 @@ export function checkFile(json: JsonText, file: string): Checked {
   const parsed = configFile.safeParse(json.value);
   const keys = checkKeys(json.value);
   const problems = [
-    ...(parsed.error?.issues ?? []).flatMap((issue) => shapeFindings(issue, json.value)),
+    ...(parsed.error?.issues ?? []).flatMap((issue) =>
+      shapeFindings(issue, json.value, configFile),
+    ),
     ...keys.problems,
     ...checkServers(json),
+    ...checkOwnNames(json.value),
   ];
   if (parsed.data === undefined || problems.length > 0) {
     throw new ConfigError(file, located(problems, json));

@@ -1,7 +1,7 @@
-import { distance } from "fastest-levenshtein";
-import type { z } from "zod";
+import { z } from "zod";
 import { entriesOf } from "./json-value.ts";
 import { laterKeys } from "./later.ts";
+import { nearKey } from "./near-key.ts";
 import { showPath } from "./problems.ts";
 import type { Finding, Path } from "./problems.ts";
 import { configFile, serverEntry } from "./schema.ts";
@@ -12,9 +12,6 @@ const foreign = new Map<z.ZodObject, readonly string[]>([
   [configFile, ["name"]],
   [serverEntry, ["tags", "dev", "gallery", "version", "comment", "cmd", "auto"]],
 ]);
-
-/** Letters. Two slips make a shorter word, or one that begins otherwise, another word. */
-const longWord = 6;
 
 interface UnknownKey {
   readonly key: string;
@@ -37,7 +34,7 @@ export function checkKeys(root: unknown): KeyFindings {
   const ignored: UnknownKey[] = [];
   for (const unknown of unknownKeys(configFile, root, [])) {
     const { key, parent, object } = unknown;
-    const near = nearKey(key, object);
+    const near = nearKey(key, [...Object.keys(object.shape), ...(laterKeys.get(object) ?? [])]);
     if (laterKeys.get(object)?.includes(key)) coming.push(unknown);
     else if (foreign.get(object)?.includes(key)) continue;
     else if (near !== undefined) {
@@ -61,27 +58,13 @@ function unknownKeys(schema: z.core.$ZodType, value: unknown, path: Path): Unkno
   return entriesOf(value).flatMap(([key, inner]) => {
     const under = schemaUnder(schema, key);
     if (under !== undefined) return unknownKeys(under, inner, [...path, key]);
-    if (object === undefined || typeof key === "number") return [];
+    if (object === undefined || typeof key === "number" || isStrict(object)) return [];
     return [{ key, parent: path, object }];
   });
 }
 
-/** The key of `object` for which `key` is a slip of the pen. */
-function nearKey(key: string, object: z.ZodObject): string | undefined {
-  const known = [...Object.keys(object.shape), ...(laterKeys.get(object) ?? [])];
-  const [near = ""] = known.toSorted((a, b) => slips(key, a) - slips(key, b));
-  const alike = near[0] === key[0] && Math.min(near.length, key.length) >= longWord;
-  return slips(key, near) <= (alike ? 2 : 1) ? near : undefined;
-}
-
-/** Letters that are too many, too few or wrong; two neighbours in the wrong order are one slip. */
-const slips = (key: string, right: string): number =>
-  isSwapped(key, right) ? 1 : distance(key, right);
-
-const isSwapped = (key: string, right: string): boolean =>
-  Array.from(key).some(
-    (letter, at) => `${key.slice(0, at)}${key[at + 1]}${letter}${key.slice(at + 2)}` === right,
-  );
+/** Whether the schema itself refuses keys that it does not have. */
+const isStrict = ({ def }: z.ZodObject): boolean => def.catchall instanceof z.ZodNever;
 
 /** One warning for a coming key, however often it stands in the file. */
 function comingWarning(group: Group<UnknownKey>): Finding {

@@ -1,11 +1,9 @@
 import type { z } from "zod";
-import { configFile, serverEntry } from "./schema.ts";
+import { configFile, serverEntry, storeOptions } from "./schema.ts";
 
 /** Keys of the public contract that this version does not know yet, by the object that has them. */
 export const laterKeys = new Map<z.ZodObject, readonly string[]>([
-  [
-    configFile,
-    ["inline", "exposure", "pinned", "chains", "sagas", "events", "stores", "http", "metrics"],
-  ],
+  [configFile, ["exposure", "pinned", "events", "http", "metrics"]],
+  [storeOptions, ["cache", "limits", "events"]],
   [serverEntry, ["oauth", "auth", "pin"]],
 ]);

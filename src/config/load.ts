@@ -1,15 +1,19 @@
 import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
 import { z } from "zod";
 import { checkFile } from "./check.ts";
-import { absolute, fromHome, workspaceOf } from "./expand.ts";
+import type { InlineOptions } from "../workflows/inline-options.ts";
+import type { Workflow } from "../workflows/workflows.ts";
+import { absolute, expand, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Group } from "../groups/group-options.ts";
 import { ConfigError } from "./problems.ts";
-import type { LogOptions, NameOptions } from "./schema.ts";
+import { ownToolNames } from "./own-names.ts";
+import type { LogOptions, NameOptions, RunOptions } from "./schema.ts";
 import { serverNames } from "./sections.ts";
 import { resolveServer } from "./server.ts";
 import type { ServerConfig } from "./server.ts";
+import { readWorkflows } from "./workflow-files.ts";
 
 /** A configuration file, read and resolved. */
 export interface Config {
@@ -24,6 +28,14 @@ export interface Config {
   readonly middleware: readonly string[];
   /** Provider groups by name. */
   readonly groups: ReadonlyMap<string, Group>;
+  /** Chains and sagas by name. */
+  readonly workflows: ReadonlyMap<string, Workflow>;
+  /** Where more of them may be: a folder and the files in it, absolute. */
+  readonly workflowFiles: readonly string[];
+  readonly inline: InlineOptions;
+  readonly runs: RunOptions;
+  /** Where runs are kept: `sqlite`, `sqlite:FILE` with an absolute path, or a URL, which may hold a secret. */
+  readonly runStore: string;
   /** Its file is absolute. */
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
@@ -60,7 +72,26 @@ export async function loadConfig(lookup: Lookup): Promise<Config> {
   const { file, text } = await findFile(lookup);
   const asks = text.includes("${input:");
   const inputs = asks ? await readInputs(join(dirname(file), "inputs.json")) : {};
-  return parseConfig(text, { file, env, home, inputs });
+  const config = parseConfig(text, { file, env, home, inputs });
+  const { workflows, files } = await readWorkflows(config.workflowFiles[0] ?? "");
+  return {
+    ...config,
+    workflows: joined(config, workflows),
+    workflowFiles: [...config.workflowFiles, ...files],
+  };
+}
+
+/** The definitions of the file and those of the folder. Throws ConfigError where a name is taken. */
+function joined(
+  { file, workflows, groups, workflowFiles: [folder = ""] }: Config,
+  more: Config["workflows"],
+): Config["workflows"] {
+  for (const name of more.keys())
+    if (workflows.has(name) || groups.has(name) || ownToolNames.includes(name)) {
+      const message = `${folder} has a definition of this name, which is taken`;
+      throw new ConfigError(file, [{ path: name, message }]);
+    }
+  return new Map([...workflows, ...more]);
 }
 
 /** Resolves the text of a configuration file. Throws ConfigError where it cannot be used. */
@@ -84,7 +115,10 @@ export function parseConfig(text: string, context: Context): Config {
   const entries = new Map(
     Object.entries({ ...content.mcp?.servers, ...content.servers, ...content.mcpServers }),
   );
-  const { names, builtins, log, middleware, groups } = content;
+  const { names, builtins, log, middleware, groups, inline, runs } = content;
+  const store = expand(content.stores.runs, around.variables);
+  if (store.problems.length > 0)
+    throw new ConfigError(file, [{ path: "stores.runs", message: store.problems.join("; ") }]);
   return {
     file,
     servers: serverNames(json).flatMap((name) => {
@@ -95,10 +129,24 @@ export function parseConfig(text: string, context: Context): Config {
     builtins,
     middleware: middleware.map((path) => absolute(path, around.variables)),
     groups: new Map(Object.entries(groups)),
+    workflows: new Map([...ofKind("chain", content.chains), ...ofKind("saga", content.sagas)]),
+    workflowFiles: [absolute(content.workflows, around.variables)],
+    inline,
+    runs,
+    runStore: store.text.replace(
+      /^sqlite:(.+)/s,
+      (_, path: string) => `sqlite:${absolute(path, around.variables)}`,
+    ),
     log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
     warnings,
   };
 }
+
+const ofKind = (
+  kind: Workflow["kind"],
+  definitions: Readonly<Record<string, Workflow["definition"]>>,
+): (readonly [string, Workflow])[] =>
+  Object.entries(definitions).map(([name, definition]) => [name, { kind, definition }]);
 
 interface Found {
   readonly file: string;

@@ -7,6 +7,8 @@ import { expression, withExpressions } from "../expressions/schema.ts";
 import { group } from "../groups/group-options.ts";
 import { policyOptions, type PolicyName } from "../policies/all-options.ts";
 import { timeoutOptions } from "../policies/timeout-options.ts";
+import { checkedChain, checkedSaga } from "../workflows/checked.ts";
+import { inlineOptions } from "../workflows/inline-options.ts";
 
 type Level<Shape> = {
   [Key in keyof Shape]: Shape[Key] extends z.ZodDefault<infer Option>
@@ -219,6 +221,42 @@ const input = z
 const servers = z.record(z.string(), serverEntry).exactOptional();
 const inputs = z.array(input).default([]).describe("The values that ${input:NAME} stands for.");
 
+/** The name of one of Holdfast's own tools. */
+const ownToolName = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,40}$/, "1 to 40 of the characters A-Z, a-z, 0-9, _ and -");
+
+export const storeOptions = z
+  .object({
+    runs: z
+      .string()
+      .min(1)
+      .default("sqlite")
+      .describe(
+        'Where the runs of sagas are kept: "sqlite" (a file in the state folder), "sqlite:FILE", or the URL of a PostgreSQL database ("postgres://…"), for several machines.',
+      ),
+  })
+  .describe("Where Holdfast keeps what outlives it.");
+
+const runOptions = z
+  .object({
+    keepMs: z
+      .int()
+      .min(0)
+      .max(31_536_000_000)
+      .default(604_800_000)
+      .describe("Milliseconds for which an ended run is kept; the default is 7 days."),
+    maxRuns: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(10_000)
+      .describe("Ended runs that are kept at most; the oldest go first."),
+  })
+  .describe(
+    "How long the runs of sagas are kept. What is not ended is kept for as long as it takes.",
+  );
+
 const nameOptions = z
   .object({
     separator: z
@@ -271,14 +309,31 @@ export const configFile = z
         "Modules of your own whose default export is a middleware; outermost first, around all policies. Relative paths as in cwd.",
       ),
     groups: z
-      .record(
-        z
-          .string()
-          .regex(/^[A-Za-z0-9_-]{1,40}$/, "1 to 40 of the characters A-Z, a-z, 0-9, _ and -"),
-        group,
-      )
+      .record(ownToolName, group)
       .default({})
       .describe("Tools that do the same, offered as one tool each, by the name of that tool."),
+    chains: z
+      .record(ownToolName, checkedChain)
+      .default({})
+      .describe(
+        "Calls of tools that follow from each other, by the name of the tool that runs them.",
+      ),
+    sagas: z
+      .record(ownToolName, checkedSaga)
+      .default({})
+      .describe(
+        "Calls of tools that are undone in reverse when a later one fails, by the name of the tool that runs them.",
+      ),
+    workflows: z
+      .string()
+      .min(1)
+      .default("workflows")
+      .describe(
+        "Folder of more chains and sagas, a file each (NAME.json, NAME.yaml) with its kind beside the rest. It need not be there. A relative path as in cwd.",
+      ),
+    inline: inlineOptions.prefault({}),
+    runs: runOptions.prefault({}),
+    stores: storeOptions.prefault({}),
     names: nameOptions.prefault({}),
     builtins: names('Which of Holdfast\'s own tools are listed; "*" stands for any text.').default([
       "*",
@@ -292,4 +347,5 @@ export type ServerEntry = z.output<typeof serverEntry>;
 export type Policies = z.output<typeof policies>;
 export type Verify = NonNullable<z.output<typeof toolOverride>["verify"]>;
 export type NameOptions = z.output<typeof nameOptions>;
+export type RunOptions = z.output<typeof runOptions>;
 export type LogOptions = z.output<typeof logOptions>;

@@ -3,7 +3,14 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
+import {
+  asCallError,
+  CallError,
+  cancelled,
+  disconnected,
+  messageOf,
+  type RpcError,
+} from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay, now } from "../time.ts";
@@ -114,7 +121,7 @@ export class Session implements Transport {
   close(): Promise<void> {
     this.#stopWatching();
     this.#lists.close();
-    for (const request of this.#requests.values()) request.cancel(cancelled("the client has gone"));
+    for (const request of this.#requests.values()) request.cancel(disconnected);
     this.onclose?.();
     return Promise.resolve();
   }

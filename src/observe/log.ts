@@ -1,5 +1,5 @@
 import type { Call } from "../call.ts";
-import type { GatewayEvent } from "../events.ts";
+import type { GatewayEvent, RunInfo } from "../events.ts";
 
 export type Level = "debug" | "info" | "warn" | "error";
 
@@ -52,6 +52,12 @@ function levelOf(event: GatewayEvent): Level {
       return event.error.code === "cancelled" ? "info" : "warn";
     case "upstream.state":
       return event.to === "lost" ? "warn" : event.to === "ready" ? "info" : "debug";
+    case "run.started":
+      return "info";
+    case "run.step":
+      return event.phase === "unknown" || event.phase === "undo_failed" ? "warn" : "debug";
+    case "run.ended":
+      return event.state === "completed" ? "info" : "warn";
     case "call.retried":
     case "circuit.changed":
     case "budget.alert":
@@ -166,6 +172,32 @@ function entryOf(event: GatewayEvent): Entry {
         ...callFields(event.call),
         provider: event.provider,
       };
+    case "run.started":
+      return { level, message: `${runName(event.run)} started`, ...runFields(event.run) };
+    case "run.step": {
+      const { run, step, tool, phase, error } = event;
+      const why = error === undefined ? "" : `: ${error}`;
+      return {
+        level,
+        message: `${runName(run)}: ${step} (${tool}) ${phases[phase]}${why}`,
+        ...runFields(run),
+        step,
+        tool,
+        phase,
+      };
+    }
+    case "run.ended": {
+      const { run, state, error } = event;
+      const ms = rounded(event.ms);
+      const why = error === undefined ? "" : `: ${error}`;
+      return {
+        level,
+        message: `${runName(run)} is ${state} after ${ms} ms${why}`,
+        ...runFields(run),
+        state,
+        ms,
+      };
+    }
     case "upstream.state":
       return {
         level,
@@ -210,6 +242,26 @@ const callFields = (call: Call): Record<string, unknown> => ({
   session: call.caller.session,
   client: call.caller.client,
   trace: call.trace,
+});
+
+const phases = {
+  started: "started",
+  succeeded: "succeeded",
+  failed: "failed",
+  unknown: "may have happened",
+  undone: "was undone",
+  undo_failed: "could not be undone",
+} as const;
+
+const runName = ({ kind, name, id }: RunInfo): string => `${kind} ${name} (${id})`;
+
+const runFields = ({ id, kind, name, caller, trace }: RunInfo): Record<string, unknown> => ({
+  run: id,
+  kind,
+  name,
+  caller: caller.principal,
+  session: caller.session,
+  trace,
 });
 
 const rounded = (ms: number): number => Math.round(ms * 1000) / 1000;

@@ -1,12 +1,11 @@
 import pLimit from "p-limit";
 import { z } from "zod";
 import type { Call, JsonObject, Result } from "../call.ts";
-import { classifyError, classifyResult, textOf } from "../classify.ts";
+import { failureOfError, failureOfResult, type CallFailure } from "../call-failure.ts";
 import { showValue } from "../config/problems.ts";
-import { asCallError, type CallError } from "../errors.ts";
+import { asCallError } from "../errors.ts";
 import { now } from "../time.ts";
 import { pause } from "../wait.ts";
-import { isObject } from "../wire.ts";
 import type { OwnTool } from "./own-tools.ts";
 import { argumentsOf, refused } from "./arguments.ts";
 
@@ -149,7 +148,7 @@ async function runBatch(
     try {
       return itemResult(index, await callTool(tool, item, from));
     } catch (error) {
-      return itemError(index, asCallError(error));
+      return itemFailure(index, failureOfError(asCallError(error)));
     }
   };
   const runItem = async (item: JsonObject, index: number): Promise<ItemResult> => {
@@ -195,22 +194,12 @@ function progress({ onProgress }: Call, total: number): () => void {
 }
 
 function itemResult(index: number, result: Result): ItemResult {
-  if (result["isError"] !== true) return { index, ok: true, result };
-  const outcome = mayHaveHappened(result) ? "unknown" : "answered";
-  return { index, ok: false, error: { code: "upstream_error", outcome, message: textOf(result) } };
+  const failure = failureOfResult(result);
+  return failure === undefined ? { index, ok: true, result } : itemFailure(index, failure);
 }
 
-/** Whether it may have happened in spite of the tool's no: by its text, or by what retry says of earlier attempts. */
-function mayHaveHappened(result: Result): boolean {
-  const { "holdfast/failure": failure } = isObject(result["_meta"]) ? result["_meta"] : {};
-  return (
-    (isObject(failure) && failure["outcome"] === "unknown") ||
-    classifyResult(result).mayHaveHappened
-  );
-}
-
-function itemError(index: number, error: CallError): ItemResult {
-  const { code, message } = error;
-  const outcome = classifyError(error).mayHaveHappened ? "unknown" : error.outcome;
-  return { index, ok: false, error: { code, outcome, message } };
-}
+const itemFailure = (index: number, { code, outcome, message }: CallFailure): ItemResult => ({
+  index,
+  ok: false,
+  error: { code, outcome, message },
+});

@@ -24,6 +24,8 @@ export interface NewRun {
   /** Hash of the definition. */
   readonly version: string;
   readonly input: JsonObject;
+  /** The event that started it; null where none did. */
+  readonly event: unknown;
   readonly caller: Caller;
   /** W3C trace id. */
   readonly trace: string;
@@ -61,11 +63,11 @@ export interface JournalEntry {
 
 /** Which runs to list; the newest first. */
 export interface RunFilter {
-  readonly name?: string;
-  readonly state?: RunState;
-  readonly principal?: string;
+  readonly name?: string | undefined;
+  readonly state?: RunState | undefined;
+  readonly principal?: string | undefined;
   /** Default 50. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
 }
 
 /** A write came too late: the run's lease has passed to another process, or the run has ended. Nothing was written. */

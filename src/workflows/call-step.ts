@@ -1,0 +1,121 @@
+import { backoff } from "../backoff.ts";
+import { failureOfError, failureOfResult, type CallFailure } from "../call-failure.ts";
+import type { Caller, Effect, JsonObject, Result, Tool } from "../call.ts";
+import type { Cancel } from "../cancel.ts";
+import { asCallError } from "../errors.ts";
+import { valueOf } from "../result-value.ts";
+import { pause } from "../wait.ts";
+import type { Tools } from "./check-tools.ts";
+import type { StepRetry } from "./definition.ts";
+
+/** A request that a workflow makes of a tool, through the tool's whole stack. */
+export interface DoorRequest {
+  readonly caller: Caller;
+  readonly signal: Cancel;
+  /** Milliseconds that it may take in all; undefined: what the server's policies say. */
+  readonly timeoutMs: number | undefined;
+  readonly meta: JsonObject;
+  /** Whether the answer must come from the server itself. */
+  readonly fresh: boolean;
+}
+
+/** The way from workflows to tools. */
+export interface Door extends Tools {
+  /** What a tool is beside its name: where another server, or a server run otherwise, has it, it is another tool. */
+  readonly identity: (tool: Tool) => string;
+  readonly call: (tool: Tool, args: JsonObject, request: DoorRequest) => Promise<Result>;
+}
+
+/** On whose behalf tools are called. */
+export interface Runner {
+  readonly door: Door;
+  readonly caller: Caller;
+  /** W3C trace id. */
+  readonly trace: string;
+}
+
+export interface StepCall {
+  readonly tool: string;
+  readonly args: JsonObject;
+  /** The same for every attempt at one effect. */
+  readonly key?: string;
+  readonly timeoutMs: number | undefined;
+  readonly signal: Cancel;
+  readonly fresh?: boolean;
+}
+
+/** What a call came to. */
+export type Called = { readonly value: unknown } | { readonly failure: CallFailure };
+
+/** Milliseconds that a step waits for an upstream that asks for it; for more it fails. */
+const longestWait = 600_000;
+
+let spans = 0;
+
+/** Calls a tool once. Never rejects. */
+export async function callOnce({ door, caller, trace }: Runner, call: StepCall): Promise<Called> {
+  const { tool: name, args, key, timeoutMs, signal, fresh = false } = call;
+  const tool = door.find(name);
+  if (tool === undefined || "refused" in tool) return { failure: missing(name) };
+  const span = (++spans).toString(16).padStart(16, "0");
+  // A read has no effect to be recognised by, and is to share what others have read.
+  const isKeyed = key !== undefined && tool.effect !== "read";
+  const meta = {
+    traceparent: `00-${trace}-${span}-01`,
+    ...(isKeyed && { "holdfast/idempotency-key": key }),
+  };
+  try {
+    const result = await door.call(tool, args, { caller, signal, timeoutMs, meta, fresh });
+    const failure = failureOfResult(result);
+    return failure === undefined ? { value: valueOf(result) } : { failure };
+  } catch (error) {
+    return { failure: failureOfError(asCallError(error)) };
+  }
+}
+
+/**
+ * Calls a tool until it succeeds, `mayTryAgain` says no, or the attempts are spent. What one attempt may have
+ * done stays unknown, however the last one fails. Never rejects.
+ */
+export async function callWithRetry(
+  runner: Runner,
+  call: StepCall,
+  retry: StepRetry,
+  mayTryAgain: (failure: CallFailure) => boolean,
+): Promise<Called> {
+  let inDoubt = false;
+  for (let attempt = 1; ; attempt++) {
+    // oxlint-disable no-await-in-loop -- one attempt after the other
+    const called = doubted(await callOnce(runner, call), inDoubt);
+    inDoubt ||= "failure" in called && called.failure.outcome === "unknown";
+    if ("value" in called || attempt >= retry.maxAttempts || !mayTryAgain(called.failure))
+      return called;
+    const { retryAfterMs = 0 } = called.failure;
+    const usual = backoff(attempt, { ...retry, jitter: "quarter" });
+    if (retryAfterMs > longestWait) return called;
+    try {
+      await pause(call, Math.max(usual, retryAfterMs));
+    } catch {
+      return called; // cancelled while it waited: nothing more was sent
+    }
+    // oxlint-enable no-await-in-loop
+  }
+}
+
+const doubted = (called: Called, inDoubt: boolean): Called =>
+  inDoubt && "failure" in called && called.failure.outcome !== "done"
+    ? { failure: { ...called.failure, outcome: "unknown" } }
+    : called;
+
+/** Whether another attempt repeats no effect, and may help. */
+export const repeatable =
+  (effect: Effect) =>
+  ({ outcome, isTransient }: CallFailure): boolean =>
+    isTransient && outcome !== "done" && (outcome !== "unknown" || effect !== "write");
+
+const missing = (name: string): CallFailure => ({
+  code: "unavailable",
+  outcome: "failed",
+  message: `there is no tool ${JSON.stringify(name)} now`,
+  isTransient: true,
+});

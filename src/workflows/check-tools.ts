@@ -1,0 +1,218 @@
+/*
+ * What can be told of a definition from the tools that are there.
+ */
+import { distance } from "fastest-levenshtein";
+import type { JsonObject, Tool } from "../call.ts";
+import type { Finding, Path } from "../config/problems.ts";
+import { compileTemplate } from "../expressions/template.ts";
+import type { Read } from "../expressions/code.ts";
+import { ExpressionError } from "../expressions/error.ts";
+import type { Kind } from "../expressions/values.ts";
+import type { Findings } from "./check-shape.ts";
+import { allNodes, type Code, type Node, type Program, type ToolBody } from "./program.ts";
+import type { RunKind } from "./run-store.ts";
+import { misfits, schemaAt, typeIn, type JsonType, type TypeOf } from "./schema-fit.ts";
+
+/** The tools that a workflow can use. */
+export interface Tools {
+  /** A tool by its exposed name, or why a workflow cannot use it; undefined where there is none. */
+  readonly find: (name: string) => Tool | { readonly refused: string } | undefined;
+  readonly names: () => readonly string[];
+}
+
+/** What is wrong with a definition, given the tools. Its program has no problem of its own. */
+export function checkTools(program: Program, kind: RunKind, tools: Tools): Findings {
+  const check = new ToolCheck(program, kind, tools);
+  for (const node of allNodes(program.steps)) check.node(node);
+  for (const node of allNodes(program.steps)) check.reads(node);
+  check.output();
+  return check.findings;
+}
+
+/** The steps before the pivot, which are undone; all of them where there is none. */
+export function undoable({ steps }: Program): ReadonlySet<Node> {
+  const pivot = steps.findIndex(({ step }) => step.pivot);
+  return new Set(allNodes(pivot === -1 ? steps : steps.slice(0, pivot)));
+}
+
+class ToolCheck {
+  readonly findings: Findings = { problems: [], warnings: [] };
+  readonly #program: Program;
+  readonly #kind: RunKind;
+  readonly #tools: Tools;
+  readonly #undoable: ReadonlySet<Node>;
+  /** What a step's result looks like, by its id. */
+  readonly #results = new Map<string, JsonObject>();
+
+  constructor(program: Program, kind: RunKind, tools: Tools) {
+    this.#program = program;
+    this.#kind = kind;
+    this.#tools = tools;
+    this.#undoable = undoable(program);
+  }
+
+  node(node: Node): void {
+    const { body, step, at } = node;
+    if (body.kind !== "tool") return;
+    const tool = this.#tool(body.tool, [...at, "tool"]);
+    const output = tool?.definition["outputSchema"];
+    if (step.forEach === undefined && step.output === undefined && output !== undefined)
+      this.#results.set(node.id, output as JsonObject);
+    if (tool !== undefined) this.#arguments(body.args, tool, undefined);
+    if (body.undo !== undefined && body.undo !== false) {
+      const undo = this.#tool(body.undo.tool, [...body.undo.at, "tool"]);
+      if (undo?.effect === "write")
+        this.#warn(
+          [...body.undo.at, "tool"],
+          `${undo.name} is not idempotent: a compensation is called at least once, and may be called again`,
+        );
+      if (undo !== undefined) this.#arguments(body.undo.args, undo, tool);
+    }
+    if (body.verify !== undefined) {
+      const verify = this.#tool(body.verify.tool, [...body.verify.at, "tool"]);
+      if (verify !== undefined && verify.effect !== "read")
+        this.#problem(
+          [...body.verify.at, "tool"],
+          `${verify.name} does not only read (${verify.effectSource})`,
+        );
+      if (verify !== undefined) this.#arguments(body.verify.args, verify, undefined);
+    }
+    if (this.#kind === "saga" && tool !== undefined) this.#undone(node, body, tool);
+  }
+
+  /** What a step reads of results whose schema is known by now. */
+  reads({ when, list, body, output, fallback }: Node): void {
+    for (const condition of [when, body.kind === "switch" ? body.value : undefined])
+      if (condition !== undefined)
+        for (const read of condition.expression.reads) this.#read(read, condition.at);
+    for (const code of [list, output, fallback]) this.#code(code);
+    if (body.kind !== "tool") return;
+    this.#code(body.args);
+    this.#code(body.verify?.args);
+    if (body.undo !== undefined && body.undo !== false) this.#code(body.undo.args);
+  }
+
+  output(): void {
+    this.#code(this.#program.output);
+  }
+
+  #tool(name: string, path: Path): Tool | undefined {
+    const found = this.#tools.find(name);
+    if (found !== undefined && "refused" in found) {
+      this.#problem(path, found.refused);
+      return undefined;
+    }
+    if (found === undefined) {
+      const near = this.#tools
+        .names()
+        .toSorted((a, b) => distance(a, name) - distance(b, name))
+        .slice(0, 3);
+      const nearest = near.length > 0 ? `; the nearest are ${near.join(", ")}` : "";
+      this.#problem(path, `there is no tool ${JSON.stringify(name)}${nearest}`);
+    }
+    return found;
+  }
+
+  /** What changes something has to say how it is undone, or that it is not. */
+  #undone(node: Node, { undo }: ToolBody, { name, effect, effectSource }: Tool): void {
+    if (effect === "read" || undo !== undefined || node.step.pivot || !this.#undoable.has(node))
+      return;
+    this.#problem(
+      node.at,
+      `${name} changes something (${effect}: ${effectSource}): expected "compensate", or "compensate": false where there is nothing to undo`,
+    );
+  }
+
+  #arguments({ written, at }: Code, { definition }: Tool, own: Tool | undefined): void {
+    this.findings.problems.push(
+      ...misfits(written, definition["inputSchema"], at, this.#typeOf(own)),
+    );
+  }
+
+  /** The type of what a text's expressions give, where its own step is one of `own`. */
+  readonly #typeOf =
+    (own: Tool | undefined): TypeOf =>
+    (text) => {
+      if (!text.includes("${{")) return undefined;
+      const scope = [...new Set([...this.#names(), ...scopeNames])];
+      try {
+        const { expressions } = compileTemplate(text, { scope, where: "" });
+        const [only, ...others] = expressions;
+        if (only === undefined) return undefined;
+        if (others.length > 0 || !/^\$\{\{[^]*\}\}$/.test(text)) return "string";
+        const [read] = only.reads;
+        const isPath = read !== undefined && only.text === read.names.join(".");
+        return isPath ? this.#typeOfRead(read, own) : types[only.kind];
+      } catch (error) {
+        if (!(error instanceof ExpressionError)) throw error;
+        return "any";
+      }
+    };
+
+  #names(): string[] {
+    return allNodes(this.#program.steps).flatMap(({ names }) => names);
+  }
+
+  #typeOfRead({ names }: Read, own: Tool | undefined): JsonType {
+    const [name, ...keys] = names;
+    if (name === "input") return typeIn(schemaAt(this.#program.definition.inputSchema, keys));
+    if (name === "result") return typeIn(schemaAt(own?.definition["outputSchema"], keys));
+    if (name === "arguments") return typeIn(schemaAt(own?.definition["inputSchema"], keys));
+    if (name === "step") return "string";
+    const [id = "", member, ...inner] = keys;
+    if (name !== "steps" || member !== "result") return "any";
+    return typeIn(schemaAt(this.#results.get(id), inner));
+  }
+
+  #code(code: Code | undefined): void {
+    if (code === undefined) return;
+    for (const { reads, path } of code.template.expressions)
+      for (const read of reads)
+        this.#read(read, [...code.at, ...(path === "" ? [] : path.slice(1).split("/"))]);
+  }
+
+  #read({ names }: Read, path: Path): void {
+    const [name, id = "", member, ...keys] = names;
+    if (name !== "steps" || member !== "result") return;
+    const schema = this.#results.get(id);
+    for (let length = 1; length <= keys.length; length++) {
+      const inner = keys.slice(0, length);
+      const shown = `steps.${id}.result.${inner.join(".")}`;
+      if (schemaAt(schema, inner) === "absent")
+        return this.#problem(path, `${shown}: the tool's outputSchema has no such member`);
+      if (!isNamed(schemaAt(schema, inner.slice(0, -1)), inner.at(-1)))
+        return this.#warn(path, `${shown}: the tool's outputSchema does not name it`);
+    }
+  }
+
+  #problem(path: Path, message: string): void {
+    this.findings.problems.push({ path, message } satisfies Finding);
+  }
+
+  #warn(path: Path, message: string): void {
+    this.findings.warnings.push({ path, message });
+  }
+}
+
+const scopeNames = ["input", "steps", "event", "step", "arguments", "result"];
+
+const types: Readonly<Record<Kind, JsonType>> = {
+  number: "number",
+  string: "string",
+  boolean: "boolean",
+  null: "null",
+  list: "array",
+  object: "object",
+  // Both become text.
+  timestamp: "string",
+  duration: "string",
+  optional: "any",
+  any: "any",
+};
+
+/** Whether a schema that names its members names this one, too. */
+function isNamed(schema: JsonObject | "absent" | undefined, key: string | undefined): boolean {
+  if (typeof schema !== "object" || key === undefined) return true;
+  const { properties } = schema;
+  return typeof properties !== "object" || properties === null || Object.hasOwn(properties, key);
+}

@@ -1,0 +1,463 @@
+/*
+ * One saga on its way: forward with a journal, and back again where a step fails. Everything that decides is
+ * in the journal, so that another process goes on where this one stopped.
+ */
+import type { CallFailure } from "../call-failure.ts";
+import type { Effect as ToolEffect, JsonObject, Tool } from "../call.ts";
+import { Cancel } from "../cancel.ts";
+import { messageOf } from "../errors.ts";
+import { pause } from "../wait.ts";
+import { callOnce, callWithRetry, repeatable, type Called, type Runner } from "./call-step.ts";
+import { undoable } from "./check-tools.ts";
+import { stepRetry, type StepRetry } from "./definition.ts";
+import {
+  happened,
+  isUndoPath,
+  toUndo,
+  undoPath,
+  type Conclusion,
+  type Effect,
+  type Intent,
+  type Journal,
+  type Undo,
+} from "./journal.ts";
+import type { Node, Program } from "./program.ts";
+import { Halted, StepFailed, stepFailed, type StepError } from "./step-error.ts";
+import { evaluated, walk, type Task } from "./walk.ts";
+
+/** A call that keeps a run from going on or from being undone. */
+export interface Open {
+  readonly step: string;
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  readonly key: string;
+  readonly problem: string;
+}
+
+/** How a drive of a saga ended. */
+export type SagaEnd =
+  | { readonly state: "completed"; readonly output: unknown; readonly problem?: string }
+  | { readonly state: "compensated"; readonly cause: StepError }
+  | {
+      readonly state: "stuck";
+      /** A step of unknown outcome, a step after the pivot that fails, or compensations that fail. */
+      readonly reason: "unknown" | "after_pivot" | "undo_failed";
+      readonly cause?: StepError;
+      readonly open: readonly Open[];
+    };
+
+/** What a saga's run stands on. */
+export interface SagaSurroundings extends Runner {
+  readonly id: string;
+  readonly program: Program;
+  readonly input: JsonObject;
+  readonly event: unknown;
+  readonly journal: Journal;
+  /** Cancelled where the run is taken back. */
+  readonly cancel: Cancel;
+  /** Whether this process is about to end: nothing new is begun. */
+  readonly isLeaving: () => boolean;
+  /** Tells that the run is being undone from now on. */
+  readonly compensating: () => Promise<void>;
+  readonly told: (path: string, tool: string, phase: StepPhase, error?: StepError) => void;
+}
+
+/** What happens to a step of a run. */
+export type StepPhase = "started" | "succeeded" | "failed" | "unknown" | "undone" | "undo_failed";
+
+const once = stepRetry.parse({ maxAttempts: 1 });
+const usual = stepRetry.parse({});
+
+/** Drives a saga from where its journal ends. Rejects with Halted (`away`), or with what the journal's writer says. */
+export const driveSaga = (around: SagaSurroundings): Promise<SagaEnd> =>
+  new SagaRun(around).drive();
+
+/** Whether the point of no return lies behind. */
+export function isPastPivot({ steps }: Program, journal: Journal): boolean {
+  const pivot = steps.find(({ step }) => step.pivot);
+  const effect = pivot && journal.of(pivot.id);
+  return effect !== undefined && happened(effect);
+}
+
+class SagaRun {
+  readonly #around: SagaSurroundings;
+  readonly #undoable: ReadonlySet<Node>;
+  /** How often a step was begun of which it was found out that it had not happened. */
+  readonly #repeats = new Map<string, number>();
+
+  constructor(around: SagaSurroundings) {
+    this.#around = around;
+    this.#undoable = undoable(around.program);
+  }
+
+  async drive(): Promise<SagaEnd> {
+    const { journal, program, input, event, cancel, compensating } = this.#around;
+    const decided = journal.note("note:undo");
+    if (decided !== undefined) return this.#compensate(decided["cause"] as StepError);
+    let cause: StepError;
+    try {
+      const output = await walk(program, { input, event }, this.#perform, cancel);
+      return { state: "completed", output };
+    } catch (thrown) {
+      if (thrown instanceof Halted && thrown.why !== "cancelled") {
+        if (thrown.why === "away") throw thrown;
+        return { state: "stuck", reason: "unknown", open: this.#unknown() };
+      }
+      cause = causeOf(thrown);
+    }
+    // All steps are done; only the answer cannot be made.
+    if (cause.step === "output")
+      return { state: "completed", output: null, problem: cause.message };
+    if (isPastPivot(program, journal))
+      return { state: "stuck", reason: "after_pivot", cause, open: this.#failed(cause) };
+    await journal.writeNote("note:undo", { cause });
+    await compensating();
+    return this.#compensate(cause);
+  }
+
+  readonly #perform = async (task: Task): Promise<unknown> => {
+    const { journal, id, cancel, isLeaving, door } = this.#around;
+    const { path, body, node } = task;
+    const past = journal.of(path);
+    const { conclusion } = past ?? {};
+    if (past !== undefined && happened(past)) return conclusion?.value;
+    const isLate = this.#isLate(node);
+    const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
+    if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
+      throw new StepFailed(conclusion.error);
+    if (cancel.reason !== undefined) throw new Halted("cancelled", cancel.reason.message);
+    if (isLeaving()) throw new Halted("away", "this process is leaving");
+    if (task.signal.reason !== undefined)
+      throw stepFailed(path, "cancelled", task.signal.reason.message);
+    const tool = door.find(body.tool);
+    if (tool === undefined || "refused" in tool)
+      throw stepFailed(path, "unavailable", `there is no tool "${body.tool}" now`);
+    const key = `${id}.${path}`;
+    const { effect } = tool;
+    const intent = past?.intent ?? {
+      tool: body.tool,
+      arguments: argumentsOf(task, key),
+      key,
+      effect,
+    };
+    const inDoubt =
+      past !== undefined && (conclusion === undefined || conclusion.outcome === "unknown");
+    if (inDoubt && tool.effect !== "read")
+      return this.#doubt(task, tool, past, conclusion?.error ?? interrupted(path, body.tool));
+    return this.#attempt(task, tool, intent);
+  };
+
+  /** Writes down what is to be done, does it, and writes down what came of it. */
+  async #attempt(task: Task, tool: Tool, intent: Intent): Promise<unknown> {
+    const { journal, told } = this.#around;
+    const { path, node, signal } = task;
+    const conclude = await journal.intend(path, intent);
+    told(path, tool.name, "started");
+    const called = await callWithRetry(
+      this.#around,
+      {
+        tool: tool.name,
+        args: intent.arguments,
+        key: intent.key,
+        timeoutMs: node.step.timeoutMs,
+        // What is under way and changes something is let finish: cut short, nobody would know what it did.
+        signal: tool.effect === "read" ? signal : new Cancel(),
+      },
+      this.#retryOf(node),
+      repeatable(tool.effect),
+    );
+    if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
+    const { failure } = called;
+    if (failure.outcome === "done") return this.#happened(task, intent, conclude, "done", null);
+    const error = { ...failure, step: path, tool: tool.name };
+    if (failure.outcome === "unknown" && tool.effect !== "read") {
+      await conclude({ outcome: "unknown", error });
+      const effect = journal.of(path);
+      told(path, tool.name, "unknown", error);
+      if (effect !== undefined) return this.#doubt(task, tool, effect, error);
+    }
+    await conclude({ outcome: failure.outcome === "answered" ? "answered" : "failed", error });
+    told(path, tool.name, "failed", error);
+    throw new StepFailed(error);
+  }
+
+  /** Nobody knows whether it happened: finds out, does it again, undoes it all the same, or gives up. */
+  async #doubt(task: Task, tool: Tool, effect: Effect, error: StepError): Promise<unknown> {
+    const word = this.#wordOf(effect);
+    if (word !== undefined) return this.#settled(task, tool, effect, word, error, "person");
+    switch (this.#modeOf(task, tool.effect)) {
+      case "verify": {
+        const found = await this.#verified(task, effect.intent);
+        if (found === undefined) break;
+        return this.#settled(task, tool, effect, found, error);
+      }
+      case "retry":
+        return this.#again(task, tool, effect);
+      case "compensate": {
+        const conclude = await this.#around.journal.intend(effect.path, effect.intent);
+        const undo = this.#undoOf(task, effect.intent, null);
+        await conclude({ outcome: "unknown", assumed: true, error, ...(undo && { undo }) });
+        throw new StepFailed(error);
+      }
+      case "stop":
+    }
+    throw new Halted("stuck", error.message);
+  }
+
+  /** An idempotent call is made once more: only its success says what was done. */
+  async #again(task: Task, tool: Tool, { path, intent }: Effect): Promise<unknown> {
+    const { journal, told } = this.#around;
+    const conclude = await journal.intend(path, intent);
+    const called = await callWithRetry(
+      this.#around,
+      {
+        tool: tool.name,
+        args: intent.arguments,
+        key: intent.key,
+        timeoutMs: task.node.step.timeoutMs,
+        signal: new Cancel(),
+      },
+      task.node.step.retry ?? usual,
+      ({ outcome }) => outcome !== "done",
+    );
+    if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
+    if (called.failure.outcome === "done")
+      return this.#happened(task, intent, conclude, "done", null);
+    const error = { ...called.failure, outcome: "unknown" as const, step: path, tool: tool.name };
+    await conclude({ outcome: "unknown", error });
+    told(path, tool.name, "unknown", error);
+    throw new Halted("stuck", error.message);
+  }
+
+  /** Goes on, now that it is known whether it happened. */
+  async #settled(
+    task: Task,
+    tool: Tool,
+    { path, intent }: Effect,
+    { didHappen, value }: Settlement,
+    error: StepError,
+    settledBy?: "person",
+  ): Promise<unknown> {
+    const { journal, told } = this.#around;
+    const by = settledBy !== undefined && { settledBy };
+    if (didHappen) {
+      const conclude = await journal.intend(path, intent);
+      return this.#happened(task, intent, (some) => conclude({ ...some, ...by }), "done", value);
+    }
+    const repeats = this.#repeats.get(path) ?? 1;
+    if (repeats < this.#retryOf(task.node).maxAttempts) {
+      this.#repeats.set(path, repeats + 1);
+      return this.#attempt(task, tool, intent);
+    }
+    const conclude = await journal.intend(path, intent);
+    const undone: StepError = { ...error, outcome: "failed" };
+    await conclude({ outcome: "failed", error: undone, ...by });
+    told(path, tool.name, "failed", undone);
+    throw new StepFailed(undone);
+  }
+
+  async #happened(
+    task: Task,
+    intent: Intent,
+    conclude: (conclusion: Omit<Conclusion, "seq">) => Promise<unknown>,
+    outcome: "ok" | "done",
+    value: unknown,
+  ): Promise<unknown> {
+    const undo = this.#undoOf(task, intent, value);
+    await conclude({ outcome, value, ...(undo && { undo }) });
+    this.#around.told(task.path, intent.tool, "succeeded");
+    return value;
+  }
+
+  /** What a tool that reads says about whether a step happened; undefined where it cannot tell. */
+  async #verified({ body, path, values }: Task, intent: Intent): Promise<Settlement | undefined> {
+    const { verify } = body;
+    if (verify === undefined) return undefined;
+    const scope = {
+      ...values,
+      step: { key: intent.key },
+      arguments: intent.arguments,
+      result: null,
+    };
+    for (let attempt = 1; attempt <= verify.attempts; attempt++) {
+      // oxlint-disable no-await-in-loop -- one question after the other
+      const wait = attempt === 1 ? verify.delayMs : Math.max(verify.delayMs, betweenQuestions);
+      if (wait > 0) await pause({ signal: new Cancel() }, wait);
+      const called = await this.#ask(verify.tool, path, () => verify.args.template.evaluate(scope));
+      // oxlint-enable no-await-in-loop
+      if (!("value" in called)) continue;
+      const answer = { ...scope, result: called.value };
+      try {
+        const didHappen = verify.happened.expression.evaluate(answer);
+        if (typeof didHappen === "boolean")
+          return { didHappen, value: verify.result?.template.evaluate(answer) ?? null };
+      } catch {
+        // An answer that says nothing; the next one may.
+      }
+    }
+    return undefined;
+  }
+
+  async #ask(tool: string, path: string, makeArguments: () => unknown): Promise<Called> {
+    const args = evaluated(path, makeArguments) as JsonObject;
+    return callOnce(this.#around, {
+      tool,
+      args,
+      timeoutMs: undefined,
+      signal: new Cancel(),
+      fresh: true,
+    });
+  }
+
+  /** Undoes all that has happened, the last first. What fails does not keep the rest from being undone. */
+  async #compensate(cause: StepError): Promise<SagaEnd> {
+    const { journal, isLeaving } = this.#around;
+    for (const effect of toUndo(journal)) {
+      if (isLeaving()) throw new Halted("away", "this process is leaving");
+      // oxlint-disable-next-line no-await-in-loop -- one after the other, in reverse order
+      if (effect.conclusion?.undo !== undefined) await this.#undo(effect, effect.conclusion.undo);
+    }
+    const left = toUndo(journal);
+    if (left.length === 0) return { state: "compensated", cause };
+    const open = left.map(({ path }) => openOf(journal.of(undoPath(path)), "it is not undone"));
+    return { state: "stuck", reason: "undo_failed", cause, open: open.flatMap((one) => one ?? []) };
+  }
+
+  async #undo({ path, intent: { key } }: Effect, undo: Undo): Promise<void> {
+    const { journal, told } = this.#around;
+    const here = undoPath(path);
+    const past = journal.of(here);
+    const word = past && this.#wordOf(past);
+    const intent: Intent = {
+      tool: undo.tool,
+      arguments: undo.arguments,
+      key: `${key}.undo`,
+      effect: "idempotent",
+    };
+    const conclude = await journal.intend(here, intent);
+    if (word?.didHappen === true) {
+      await conclude({ outcome: "done", settledBy: "person" });
+      return told(path, undo.tool, "undone");
+    }
+    const called = undo.problem === undefined ? await this.#callUndo(undo, intent) : broken(undo);
+    if ("value" in called || called.failure.outcome === "done") {
+      await conclude({ outcome: "ok" });
+      return told(path, undo.tool, "undone");
+    }
+    const error = { ...called.failure, step: here, tool: undo.tool };
+    await conclude({ outcome: called.failure.outcome, error });
+    told(path, undo.tool, "undo_failed", error);
+  }
+
+  /** A compensation is done at least once: whatever became of an attempt, another may follow. */
+  #callUndo({ retry, timeoutMs }: Undo, { tool, arguments: args, key }: Intent): Promise<Called> {
+    const call = { tool, args, key, timeoutMs, signal: new Cancel() };
+    return callWithRetry(
+      this.#around,
+      call,
+      retry,
+      ({ code, outcome }) => code !== "denied" && outcome !== "done",
+    );
+  }
+
+  #undoOf({ node, body, values }: Task, intent: Intent, result: unknown): Undo | undefined {
+    const { undo } = body;
+    if (undo === undefined || undo === false || !this.#undoable.has(node)) return undefined;
+    const { tool, retry, timeoutMs } = undo;
+    const step = { key: `${intent.key}.undo` };
+    const whole = { tool, retry, ...(timeoutMs !== undefined && { timeoutMs }) };
+    try {
+      const args = undo.args.template.evaluate({
+        ...values,
+        step,
+        arguments: intent.arguments,
+        result,
+      });
+      return { ...whole, arguments: args as JsonObject };
+    } catch (error) {
+      return { ...whole, arguments: {}, problem: messageOf(error).replace(/^, /, "") };
+    }
+  }
+
+  #modeOf({ node, body }: Task, effect: ToolEffect): "verify" | "retry" | "compensate" | "stop" {
+    const { onUnknown, pivot } = node.step;
+    const mode =
+      onUnknown ??
+      (body.verify !== undefined ? "verify" : effect === "idempotent" && !pivot ? "retry" : "stop");
+    return mode === "compensate" && !this.#undoable.has(node) ? "stop" : mode;
+  }
+
+  #retryOf(node: Node): StepRetry {
+    return node.step.retry ?? (this.#isLate(node) ? usual : once);
+  }
+
+  /** Whether a step stands after the pivot: there is no way back, so it is tried until it succeeds. */
+  #isLate(node: Node): boolean {
+    return !node.step.pivot && !this.#undoable.has(node);
+  }
+
+  /** What a person has said of a call. It counts for what was known then. */
+  #wordOf({ path, at }: Effect): Settlement | undefined {
+    const note = this.#around.journal.note(`note:resolve:${path}`);
+    if (note?.["at"] !== at) return undefined;
+    return { didHappen: note["happened"] === true, value: note["result"] ?? null };
+  }
+
+  #unknown(): Open[] {
+    return this.#around.journal.effects.flatMap((effect) => {
+      const { conclusion, path } = effect;
+      const isUnknown = conclusion === undefined || conclusion.outcome === "unknown";
+      if (isUndoPath(path) || !isUnknown || conclusion?.assumed === true) return [];
+      return openOf(effect, "the process ended while it was under way") ?? [];
+    });
+  }
+
+  #failed({ step, message }: StepError): Open[] {
+    const effect = this.#around.journal.of(step);
+    return [
+      openOf(effect, message) ?? { step, tool: "", arguments: {}, key: "", problem: message },
+    ];
+  }
+}
+
+/** Whether a call happened, and what its result is then. */
+interface Settlement {
+  readonly didHappen: boolean;
+  readonly value: unknown;
+}
+
+/** Milliseconds between two questions whether a step happened. */
+const betweenQuestions = 1000;
+
+function causeOf(thrown: unknown): StepError {
+  if (thrown instanceof StepFailed) return thrown.error;
+  if (!(thrown instanceof Halted)) throw thrown;
+  const { message } = thrown;
+  return { step: "", code: "cancelled", outcome: "failed", message, isTransient: false };
+}
+
+const interrupted = (step: string, tool: string): StepError => ({
+  step,
+  tool,
+  code: "connection_lost",
+  outcome: "unknown",
+  message: "the process ended while it was under way",
+  isTransient: false,
+});
+
+const broken = ({ problem = "" }: Undo): { readonly failure: CallFailure } => ({
+  failure: { code: "denied", outcome: "failed", message: problem, isTransient: false },
+});
+
+function openOf(effect: Effect | undefined, problem: string): Open | undefined {
+  if (effect === undefined) return undefined;
+  const { path: step, conclusion } = effect;
+  const { tool, arguments: args, key } = effect.intent;
+  return { step, tool, arguments: args, key, problem: conclusion?.error?.message ?? problem };
+}
+
+function argumentsOf({ body, values, path }: Task, key: string): JsonObject {
+  return evaluated(path, () =>
+    body.args.template.evaluate({ ...values, step: { key } }),
+  ) as JsonObject;
+}
