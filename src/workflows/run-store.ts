@@ -137,8 +137,11 @@ export interface RunStore {
 
   list(filter: RunFilter): Promise<readonly StoredRun[]>;
 
-  /** Removes ended runs: those that ended more than `keepMs` milliseconds ago, and the oldest beyond `maxRuns`. */
-  prune(keepMs: number, maxRuns: number): Promise<number>;
+  /**
+   * Removes ended runs: those that ended more than `keepMs` milliseconds ago, and the oldest beyond `maxRuns` and
+   * beyond `maxBytes` of all that was written of them. Resolves with how many.
+   */
+  prune(keepMs: number, maxRuns: number, maxBytes?: number): Promise<number>;
 
   /** Frees the leases of processes of this machine that are known to be dead, so that their runs can be claimed. */
   freeDead(): Promise<number>;

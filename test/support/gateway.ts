@@ -23,6 +23,9 @@ const cleanups: (() => unknown)[] = [];
 
 const whenTestEnds: AtEnd = (cleanup) => cleanups.unshift(cleanup);
 
+/** Does it when the test ends, what was asked for last first. */
+export const atTestEnd = (cleanup: () => unknown): unknown => whenTestEnds(cleanup);
+
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) await cleanup();
 });
