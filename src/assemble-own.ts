@@ -20,6 +20,11 @@ import { deadline } from "./policies/timeout.ts";
 import { timeoutOptions } from "./policies/timeout-options.ts";
 import type { KeptResults } from "./results/kept-results.ts";
 import type { Invalidation } from "./stores/store.ts";
+import { runTools } from "./own/run-tools.ts";
+import type { Door } from "./workflows/call-step.ts";
+import type { Runs } from "./workflows/runs.ts";
+import { workflowTool } from "./workflows/workflow-tool.ts";
+import type { Workflows } from "./workflows/workflows.ts";
 
 /** What the own tools stand on. */
 export interface OwnSurroundings {
@@ -30,13 +35,20 @@ export interface OwnSurroundings {
   readonly status: () => Promise<JsonObject>;
   readonly invalidate: (what: Invalidation) => Promise<number>;
   readonly isHealthy: (upstream: string) => Promise<boolean>;
+  readonly runs: Runs;
+  /** Of the config that is in force. */
+  readonly workflows: () => Workflows;
+  readonly door: Door;
 }
 
 /** The total time of a call of a group. */
 const groupTime = timeoutOptions.parse({});
 
 /** The entry of Holdfast's own tools, as config has them. */
-export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurroundings): Entry {
+export function ownEntry(
+  { builtins, groups, workflows, servers }: Config,
+  around: OwnSurroundings,
+): Entry {
   const { gateway, report, results } = around;
   const providers = providersOf(around);
   const tools: OwnTool[] = [
@@ -44,6 +56,10 @@ export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurro
     ...(someUse(servers, isCached) ? [invalidateCacheTool(around.invalidate)] : []),
     batchTool({
       knows: (name) => remote(gateway, name) !== undefined,
+      forbids: (name) => {
+        const tool = remote(gateway, name);
+        return tool && around.workflows().forbids(tool);
+      },
       callTool: (name, args, from) => {
         const tool = remote(gateway, name);
         if (tool === undefined) return Promise.reject(unknownTool(name));
@@ -53,6 +69,10 @@ export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurro
     ...(someUse(servers, isGuarded) ? [readResultTool(results)] : []),
     ...(groups.size > 0 ? [findProvidersTool(groups, providers)] : []),
     ...[...groups].map(([name, group]) => groupTool(name, group, providers)),
+    ...runTools(around),
+    ...[...workflows].map(([name, workflow]) =>
+      workflowTool(name, workflow, around.workflows, around.door),
+    ),
   ];
   const byName = new Map(tools.map((tool) => [nameOf(tool), tool]));
   return {
@@ -62,7 +82,7 @@ export function ownEntry({ builtins, groups, servers }: Config, around: OwnSurro
     shelf: {
       prefix: ownName,
       trust: true,
-      allow: [...builtins, ...groups.keys()],
+      allow: [...builtins, ...groups.keys(), ...workflows.keys()],
       deny: [],
       overrides: new Map(),
     },

@@ -14,7 +14,6 @@ import type { PeerSlot } from "./peer.ts";
 import { openRunStore } from "./stores/runs/open-run-store.ts";
 import { now } from "./time.ts";
 import type { Door } from "./workflows/call-step.ts";
-import type { RunStore } from "./workflows/run-store.ts";
 import { Runs } from "./workflows/runs.ts";
 import { Workflows, type Ask } from "./workflows/workflows.ts";
 
@@ -35,19 +34,13 @@ export function runsOf(around: WorkflowSurroundings): Runs {
   const { config, folder, report, listed } = around;
   // Where runs are kept is settled at the start: those under way cannot move.
   const { runStore: where, runs } = config();
-  let store: Promise<RunStore> | undefined;
   return new Runs({
     door: doorOf(around),
-    store: async () => {
-      store ??= openRunStore({ where, folder });
-      try {
-        return await store;
-      } catch (error) {
-        // The next one who asks tries again.
-        store = undefined;
-        throw error;
-      }
-    },
+    store: openRunStore({
+      where,
+      folder,
+      onProblem: (problem) => report({ type: "gateway.problem", problem }),
+    }),
     storeExists: () => storeExists(where, folder),
     listed,
     report,

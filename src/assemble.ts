@@ -22,6 +22,9 @@ import { ownName } from "./own/own-tools.ts";
 import { PeerSlot } from "./peer.ts";
 import { KeptResults } from "./results/kept-results.ts";
 import { brokenReferences } from "./references.ts";
+import { doorOf, runsOf, workflowsOf, type WorkflowSurroundings } from "./assemble-workflows.ts";
+import type { Runs } from "./workflows/runs.ts";
+import type { Workflows } from "./workflows/workflows.ts";
 import type { Invalidation } from "./stores/store.ts";
 import { now, sleep } from "./time.ts";
 import { firstTries } from "./upstream/first-tries.ts";
@@ -44,6 +47,8 @@ export interface Surroundings {
     readonly manifests: string;
     readonly budgets: string;
     readonly results: string;
+    /** Of the runs of sagas, unless config keeps them elsewhere. */
+    readonly runs: string;
   };
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
@@ -71,7 +76,10 @@ export class Holdfast {
   readonly #heardOf = new Map<string, number>();
   #running: readonly Running[] = [];
   #warnings: readonly string[] = [];
-  #groups: Config["groups"] = new Map();
+  readonly #around: WorkflowSurroundings;
+  readonly #runs: Runs;
+  #config: Config;
+  #workflows: Workflows;
   #listed: () => Promise<void> = () => Promise.resolve();
 
   /** Builds all that `config` describes, and starts its servers side by side. */
@@ -105,7 +113,23 @@ export class Holdfast {
       },
     });
     void this.#results.sweep().catch(() => {});
+    this.#config = config;
+    this.#around = {
+      gateway: this.gateway,
+      peer: this.peer,
+      report: this.#report,
+      folder: folders.runs,
+      config: () => this.#config,
+      listed: this.listed,
+    };
+    this.#runs = runsOf(this.#around);
+    this.#workflows = workflowsOf(config, this.#runs, this.#around);
     this.apply(config, middlewares);
+  }
+
+  /** Takes up the runs that dead processes have left behind. */
+  recover(): Promise<void> {
+    return this.#runs.recover();
   }
 
   /** Puts another config in place: what it has in common with the last goes on as it is. */
@@ -122,6 +146,7 @@ export class Holdfast {
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
     );
+    const workflows = workflowsOf(config, this.#runs, this.#around);
     const own = ownEntry(config, {
       gateway: this.gateway,
       report: this.#report,
@@ -130,15 +155,26 @@ export class Holdfast {
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
+      runs: this.#runs,
+      workflows: () => this.#workflows,
+      door: doorOf(this.#around),
     });
-    this.gateway.use(
-      [own, ...running.map(({ entry }) => entry)],
-      config.names,
-      [...config.groups.values()].map(({ providers }) => providers.map(({ tool }) => tool)),
-    );
-    // Whatever can be wrong with a user's middleware has been found by now.
+    const previous = { config: this.#config, workflows: this.#workflows };
+    this.#config = config;
+    this.#workflows = workflows;
+    try {
+      this.gateway.use(
+        [own, ...running.map(({ entry }) => entry)],
+        config.names,
+        [...config.groups.values()].map(({ providers }) => providers.map(({ tool }) => tool)),
+      );
+    } catch (error) {
+      // A user's middleware that cannot be put in place changes nothing.
+      this.#config = previous.config;
+      this.#workflows = previous.workflows;
+      throw error;
+    }
     this.#running = running;
-    this.#groups = config.groups;
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -159,7 +195,10 @@ export class Holdfast {
   /** What config says of tools that are not there; to be asked when the servers are. */
   references(): string[] {
     const servers = this.#running.map(({ server }) => server);
-    return brokenReferences(servers, this.#groups, this.gateway.basis);
+    return [
+      ...brokenReferences(servers, this.#config.groups, this.gateway.basis),
+      ...this.#workflows.broken(),
+    ];
   }
 
   /** By server name, in config order. */
@@ -168,6 +207,7 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
+    await this.#runs.close();
     await this.gateway.close();
     await Promise.all([
       this.#ledger.close(),

@@ -48,6 +48,7 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
       manifests: join(state, "manifests"),
       budgets: join(state, "budgets"),
       results: join(state, "results"),
+      runs: state,
     },
     records,
     report,

@@ -24,6 +24,7 @@ export async function serve(file: string | undefined): Promise<number> {
     onProblem: (problem) => report({ type: "gateway.problem", problem }),
   });
   const stopReloading = reloadOnChange(opened);
+  void holdfast.recover();
   const signalled = new Promise((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
   });

@@ -13,6 +13,8 @@ import { argumentsOf, refused } from "./arguments.ts";
 export interface BatchDoor {
   /** Whether that is a tool, and one that runs no other tools: a batch must neither hide what is run, nor never end. */
   readonly knows: (name: string) => boolean;
+  /** Why config does not let a batch call it; undefined where it does. */
+  readonly forbids: (name: string) => string | undefined;
   /** Calls it through its whole stack. */
   readonly callTool: (
     name: string,
@@ -126,6 +128,8 @@ export const batchTool = (door: BatchDoor): OwnTool => ({
       throw refused(
         `arguments.tool: expected a tool that is listed and runs no others, got ${showValue(batch.tool, [])}`,
       );
+    const forbidden = door.forbids(batch.tool);
+    if (forbidden !== undefined) throw refused(forbidden);
     const results = await runBatch(batch, call, door);
     const done = results.filter(({ ok }) => ok).length;
     return { results, done, failed: results.length - done };

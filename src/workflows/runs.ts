@@ -27,8 +27,8 @@ import { headOf, viewOf, type RunHead } from "./view.ts";
 
 export interface RunsOptions {
   readonly door: Door;
-  /** Opens the store of sagas, or gives the one that is open. Rejects with StoreFailed. */
-  readonly store: () => Promise<RunStore>;
+  /** Of sagas. It opens itself when first used. */
+  readonly store: RunStore;
   /** Whether there is a store already, so that it is worth opening for a look. */
   readonly storeExists: () => boolean;
   /** Resolves when as many tools are known as can be waited for. */
@@ -107,7 +107,7 @@ export class Runs {
   readonly #timers: Timer[] = [];
   #claiming: Promise<void> | undefined;
   #leaving = false;
-  #hasStore = false;
+  #isOpen = false;
 
   constructor(options: RunsOptions) {
     this.#options = options;
@@ -136,7 +136,7 @@ export class Runs {
       return chain.caller.principal === caller.principal ? chain.view : undefined;
     const run = await this.#stored(id, caller);
     if (run === undefined) return undefined;
-    return viewOf(run, new Journal(await (await this.#options.store()).journal(id)));
+    return viewOf(run, new Journal(await this.#options.store.journal(id)));
   }
 
   /** The caller's runs, the newest first, without their steps. */
@@ -149,8 +149,7 @@ export class Runs {
     const running = [...this.#active.values()]
       .filter(({ head }) => head.kind === "chain" && isOf(head, caller))
       .map((active) => headOf(stateOf(active)));
-    const store = await this.#opened();
-    const sagas = (await store?.list({ ...filter, principal, limit })) ?? [];
+    const sagas = (await this.#opened()?.list({ ...filter, principal, limit })) ?? [];
     return [...chains, ...running, ...sagas.map((run) => headOf(this.#current(run)))]
       .filter(
         (run) => (name ?? run["name"]) === run["name"] && (state ?? run["state"]) === run["state"],
@@ -171,11 +170,11 @@ export class Runs {
     const run = await this.#stored(id, caller);
     if (run === undefined) return undefined;
     if (run.state !== "running") throw refusal(notCancellable(run.state));
-    const store = await this.#options.store();
+    const { store } = this.#options;
     const { program } = parseDefinition(run.definition, run.kind);
     const journal = new Journal(await store.journal(id));
     if (program !== undefined && isPastPivot(program, journal)) throw refusal(pastPivot);
-    await this.#command(store, run, { type: "cancel" });
+    await this.#command(run, { type: "cancel" });
     return this.#follow(id, caller, wait);
   }
 
@@ -183,7 +182,7 @@ export class Runs {
   async resume(id: string, caller: Caller, wait: Wait): Promise<JsonObject | undefined> {
     const run = await this.#stuck(id, caller);
     if (run === undefined) return undefined;
-    await this.#command(await this.#options.store(), run, { type: "resume" });
+    await this.#command(run, { type: "resume" });
     return this.#follow(id, caller, wait);
   }
 
@@ -205,16 +204,16 @@ export class Runs {
           : `expected step to be one of ${open.join(", ")}${step === undefined ? "" : `, got ${step}`}`,
       );
     const command = { type: "resolve", step: chosen, happened, result: result ?? null };
-    await this.#command(await this.#options.store(), run, command);
+    await this.#command(run, command);
     return this.#follow(id, caller, wait);
   }
 
   /** Takes up what other processes have left behind, now and from time to time. Never rejects. */
   async recover(): Promise<void> {
     try {
-      const store = await this.#opened();
+      const store = this.#opened();
       await store?.freeDead();
-      if (store !== undefined) await this.#claim(store);
+      if (store !== undefined) await this.#claim();
     } catch (error) {
       this.#tell(error);
     }
@@ -230,7 +229,7 @@ export class Runs {
       Promise.all([...this.#active.values()].map(({ ended }) => ended)),
       leaveTime,
     );
-    if (this.#hasStore) await (await this.#options.store()).close().catch(() => {});
+    if (this.#isOpen) await this.#options.store.close().catch(() => {});
   }
 
   #startChain(request: RunRequest): Active {
@@ -271,7 +270,7 @@ export class Runs {
 
   /** Begins a saga; the id of the run that its key has already. */
   async #begin(request: RunRequest): Promise<Active | string> {
-    const store = await this.#open();
+    const store = this.#open();
     const { program, definition, key, name, kind, version, input, caller, trace, event } = request;
     const wanted: NewRun = {
       name,
@@ -287,12 +286,12 @@ export class Runs {
     };
     const { run, isNew } = await store.begin(wanted);
     if (!isNew) return run.id;
-    return this.#drive(run, program, new Journal([], this.#writer(store, run.id)), store);
+    return this.#drive(run, program, new Journal([], this.#writer(run.id)));
   }
 
-  #drive(run: StoredRun, program: Program, journal: Journal, store: RunStore): Active {
+  #drive(run: StoredRun, program: Program, journal: Journal): Active {
     const active = this.#track(run, program, journal);
-    const { door } = this.#options;
+    const { door, store } = this.#options;
     const { id, input, event, caller, trace } = run;
     if (journal.note("note:undo") !== undefined) active.state = "compensating";
     else if (journal.note("note:cancel") !== undefined)
@@ -314,12 +313,13 @@ export class Runs {
       },
       told: this.#teller(active),
     })
-      .then((end) => this.#endSaga(active, end, store))
-      .catch((error: unknown) => this.#dropped(active, error, store));
+      .then((end) => this.#endSaga(active, end))
+      .catch((error: unknown) => this.#dropped(active, error));
     return active;
   }
 
-  async #endSaga(active: Active, end: SagaEnd, store: RunStore): Promise<void> {
+  async #endSaga(active: Active, end: SagaEnd): Promise<void> {
+    const { store } = this.#options;
     const { state, ...outcome } = end;
     const { id } = active.head;
     const json = { ...outcome };
@@ -330,14 +330,14 @@ export class Runs {
   }
 
   /** A run that this process cannot go on with is left to whoever can. */
-  async #dropped(active: Active, error: unknown, store: RunStore): Promise<void> {
+  async #dropped(active: Active, error: unknown): Promise<void> {
     const { id } = active.head;
     this.#active.delete(id);
     if (error instanceof LeaseLost) return;
     const isAway = error instanceof Halted && error.why === "away";
     if (!isAway) this.#tell(error, `run ${id} is left as it is`);
     active.outcome = { problem: messageOf(error) };
-    await store.release(id, isAway ? undefined : claimEvery).catch(() => {});
+    await this.#options.store.release(id, isAway ? undefined : claimEvery).catch(() => {});
   }
 
   #track(run: RunHead & { caller: Caller }, program: Program, journal: Journal): Active {
@@ -441,65 +441,63 @@ export class Runs {
     cancel.cancel(cancelled(reason));
   }
 
-  async #command(store: RunStore, run: StoredRun, command: JsonObject): Promise<void> {
-    if (!(await store.command(run.id, command)))
+  async #command(run: StoredRun, command: JsonObject): Promise<void> {
+    if (!(await this.#options.store.command(run.id, command)))
       throw refusal("it has ended meanwhile, or an earlier command for it was not taken yet");
-    if (run.state === "stuck") await this.#claim(store);
+    if (run.state === "stuck") await this.#claim();
   }
 
   /** The store, where there is one. */
-  async #opened(): Promise<RunStore | undefined> {
-    return this.#hasStore || this.#options.storeExists() ? this.#open() : undefined;
+  #opened(): RunStore | undefined {
+    return this.#isOpen || this.#options.storeExists() ? this.#open() : undefined;
   }
 
-  async #open(): Promise<RunStore> {
-    const store = await this.#options.store();
-    if (!this.#hasStore) {
-      this.#hasStore = true;
-      const { keepMs, maxRuns } = this.#options;
-      const quietly = (work: () => Promise<unknown>) => () =>
-        void work().catch((error: unknown) => this.#tell(error));
-      const prune = quietly(() => store.prune(keepMs, maxRuns));
-      this.#timers.push(
-        every(
-          claimEvery,
-          quietly(async () => {
-            await store.freeDead();
-            await this.#claim(store);
-          }),
-        ),
-        every(
-          commandEvery,
-          quietly(() => this.#takeCommands(store)),
-        ),
-        every(pruneEvery, prune),
-      );
-      prune();
-    }
+  /** The store, which is looked after from now on. */
+  #open(): RunStore {
+    const { store, keepMs, maxRuns } = this.#options;
+    if (this.#isOpen) return store;
+    this.#isOpen = true;
+    const quietly = (work: () => Promise<unknown>) => () =>
+      void work().catch((error: unknown) => this.#tell(error));
+    const claim = async (): Promise<void> => {
+      await store.freeDead();
+      await this.#claim();
+    };
+    const prune = quietly(() => store.prune(keepMs, maxRuns));
+    this.#timers.push(
+      every(claimEvery, quietly(claim)),
+      every(
+        commandEvery,
+        quietly(() => this.#takeCommands()),
+      ),
+      every(pruneEvery, prune),
+    );
+    prune();
     return store;
   }
 
   /** Takes all runs that nobody drives. One claim at a time. */
-  #claim(store: RunStore): Promise<void> {
+  #claim(): Promise<void> {
     this.#claiming ??= (async () => {
       while (!this.#leaving && this.#active.size < mostActive) {
         // oxlint-disable no-await-in-loop -- one after the other
-        const run = await store.claim();
+        const run = await this.#options.store.claim();
         if (run === undefined) return;
-        await this.#take(run, store);
+        await this.#take(run);
         // oxlint-enable no-await-in-loop
       }
     })().finally(() => (this.#claiming = undefined));
     return this.#claiming;
   }
 
-  async #take(run: StoredRun, store: RunStore): Promise<void> {
+  async #take(run: StoredRun): Promise<void> {
     const { id } = run;
+    const { store } = this.#options;
     try {
       const command = await store.takeCommand(id);
       const entries = await store.journal(id);
       const { program, problems } = parseDefinition(run.definition, run.kind);
-      const journal = new Journal(entries, this.#writer(store, id));
+      const journal = new Journal(entries, this.#writer(id));
       const accepts = command?.["type"] === "resume" || journal.note("note:accept") !== undefined;
       const missing =
         program === undefined || problems.length > 0
@@ -523,7 +521,7 @@ export class Runs {
         await journal.writeNote("note:cancel", { reason: "it was taken back by cancel_run" });
       if (run.state === "stuck")
         await store.mark(id, journal.note("note:undo") === undefined ? "running" : "compensating");
-      this.#drive(run, program, journal, store);
+      this.#drive(run, program, journal);
     } catch (error) {
       if (error instanceof LeaseLost) return;
       this.#tell(error, `run ${id} is left as it is`);
@@ -548,10 +546,10 @@ export class Runs {
     return look();
   }
 
-  async #takeCommands(store: RunStore): Promise<void> {
+  async #takeCommands(): Promise<void> {
     for (const active of [...this.#active.values()].filter(({ head }) => head.kind === "saga")) {
       // oxlint-disable-next-line no-await-in-loop -- a few reads a second
-      const command = await store.takeCommand(active.head.id);
+      const command = await this.#options.store.takeCommand(active.head.id);
       if (command?.["type"] === "cancel")
         await this.#cancel(active, "it was taken back by cancel_run").catch(() => {});
     }
@@ -573,7 +571,8 @@ export class Runs {
   }
 
   /** What a call came to is worth waiting for a disk: without it nobody knows whether it happened. */
-  #writer(store: RunStore, id: string) {
+  #writer(id: string) {
+    const { store } = this.#options;
     return {
       intend: (name: string, intent: JsonObject) => store.intend(id, name, intent),
       conclude: (entry: string, result: JsonObject) =>
@@ -582,7 +581,7 @@ export class Runs {
   }
 
   async #stored(id: string, caller: Caller): Promise<StoredRun | undefined> {
-    const run = await (await this.#opened())?.get(id);
+    const run = await this.#opened()?.get(id);
     return run !== undefined && isOf(run, caller) ? run : undefined;
   }
 

@@ -26,6 +26,7 @@ function door(
   return {
     seen,
     knows: (name) => name === "up__do",
+    forbids: () => undefined,
     callTool: async (_name, args, from) => {
       seen.begun.push({ args, at: performance.now() - start });
       seen.most = Math.max(seen.most, ++active);
@@ -103,6 +104,7 @@ describe("batch", () => {
   it("takes a call that throws for an error of its item", async () => {
     const through: BatchDoor = {
       knows: () => true,
+      forbids: () => undefined,
       callTool: () => {
         throw new Error("it is gone");
       },

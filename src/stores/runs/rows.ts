@@ -37,8 +37,8 @@ export function textOf(value: unknown, what: string): string {
 
 /** What a run's column `context` holds: what is not asked for, and never changes. Its input has its own column. */
 export function contextOf(run: NewRun): string {
-  const { kind, definition, caller, trace, tools, key } = run;
-  return textOf({ kind, definition, caller, trace, tools, key }, "the definition");
+  const { kind, definition, event, caller, trace, tools, key } = run;
+  return textOf({ kind, definition, event, caller, trace, tools, key }, "the definition");
 }
 
 /** The columns that `runOf` reads. */
@@ -62,6 +62,7 @@ export function runOf(row: Row, { parse }: Dialect): StoredRun {
     kind: context["kind"] === "saga" ? "saga" : "chain",
     definition: objectOf(() => context["definition"]),
     input: objectIn(() => parse(row["input"])),
+    event: context["event"] ?? null,
     caller: callerOf(objectOf(() => context["caller"])),
     trace: stringOf(context["trace"]),
     tools: objectOf(() => context["tools"]) as Readonly<Record<string, string>>,

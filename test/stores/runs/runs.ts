@@ -11,6 +11,7 @@ export const newRun = (over: Partial<NewRun> = {}): NewRun => ({
   definition: { steps: [{ id: "charge", tool: "pay__charge" }] },
   version: "v1",
   input: { amount: 12 },
+  event: null,
   caller: { principal: "anna", session: "s1", client: "test 1.0" },
   trace: "0af7651916cd43dd8448eb211c80319c",
   tools: { pay__charge: "hash" },
