@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Call, Tool } from "./call.ts";
 import { canonical } from "./canonical.ts";
+import { exposedName } from "./catalog/names.ts";
 import type { Config } from "./config/load.ts";
 import type { Report } from "./events.ts";
 import type { Gateway } from "./gateway.ts";
@@ -15,6 +16,7 @@ import { openRunStore } from "./stores/runs/open-run-store.ts";
 import { now } from "./time.ts";
 import type { Door } from "./workflows/call-step.ts";
 import { Runs } from "./workflows/runs.ts";
+import { toolNames } from "./workflows/workflow-tool.ts";
 import { Workflows, type Ask } from "./workflows/workflows.ts";
 
 /** What they need of all the rest. */
@@ -54,7 +56,12 @@ export const workflowsOf = (
   runs: Runs,
   around: WorkflowSurroundings,
 ): Workflows =>
-  new Workflows(workflows, inline, { runs, door: doorOf(around), ask: askOf(around) });
+  new Workflows(workflows, inline, {
+    runs,
+    door: doorOf(around),
+    ask: askOf(around),
+    listed: around.listed,
+  });
 
 function storeExists(where: string, folder: string): boolean {
   if (where.startsWith("postgres")) return true;
@@ -64,7 +71,7 @@ function storeExists(where: string, folder: string): boolean {
 /** What workflows may use: all tools but Holdfast's own, of which only those that are made of others. */
 export function doorOf({ gateway, config }: WorkflowSurroundings): Door {
   const find: Door["find"] = (name) => {
-    const tool = gateway.findTool(name, true);
+    const tool = gateway.catalog.tools.get(name);
     if (tool?.upstream !== ownName) return tool;
     const { workflows, groups } = config();
     if (groups.has(tool.remoteName)) return tool;
@@ -76,8 +83,33 @@ export function doorOf({ gateway, config }: WorkflowSurroundings): Door {
       ? { ...tool, effect: "idempotent", effectSource: "a step's key has one run" }
       : tool;
   };
+  /** The names of the tools that one of config's own tools is made of; undefined where it is a server's. */
+  const partsOf = (name: string): readonly string[] | undefined => {
+    const { workflows, groups, names } = config();
+    const own = [...workflows.keys(), ...groups.keys()].find(
+      (tool) => exposedName({ upstream: ownName, prefix: ownName, tool }, names) === name,
+    );
+    const workflow = workflows.get(own ?? "");
+    return workflow === undefined
+      ? groups.get(own ?? "")?.providers.map(({ tool }) => tool)
+      : toolNames(workflow.definition.steps);
+  };
+  const leaves = (name: string, above: readonly string[] = []): readonly (Tool | undefined)[] => {
+    const parts = partsOf(name);
+    if (parts === undefined) return [gateway.basis.tools.get(name)];
+    if (above.includes(name)) return [undefined];
+    return parts.flatMap((part) => leaves(part, [...above, name]));
+  };
+  const depth = (name: string, above: readonly string[] = []): number => {
+    const parts = partsOf(name);
+    if (parts === undefined) return 0;
+    if (above.includes(name)) return Infinity;
+    return 1 + Math.max(0, ...parts.map((part) => depth(part, [...above, name])));
+  };
   return {
     find,
+    leaves: (name) => leaves(name),
+    depth: (name) => depth(name),
     names: () => [...gateway.catalog.tools.keys()].filter((name) => isTool(find(name))),
     identity: ({ upstream, remoteName }) => identityOf(config(), upstream, remoteName),
     call: (tool, args, { caller, signal, timeoutMs, meta, fresh }) => {

@@ -4,7 +4,8 @@
 import { z } from "zod";
 import type { Call, JsonObject } from "../call.ts";
 import { runResult } from "../workflows/run-result.ts";
-import type { Runs, Wait } from "../workflows/runs.ts";
+import type { Wait } from "../workflows/active-run.ts";
+import type { Runs } from "../workflows/runs.ts";
 import { defaultWaitMs, type Workflows } from "../workflows/workflows.ts";
 import { argumentsOf, refused } from "./arguments.ts";
 import type { OwnTool } from "./own-tools.ts";
@@ -145,10 +146,6 @@ export function runTools({ workflows, runs }: Around): OwnTool[] {
       return runResult(await workflows().run(wanted, kind, call, ms));
     },
   });
-  const known = (id: string, found: JsonObject | undefined): JsonObject => {
-    if (found !== undefined) return found;
-    throw refused(`arguments.id: there is no run ${JSON.stringify(id)} of yours`);
-  };
   return [
     runTool(
       "chain",
@@ -306,6 +303,11 @@ export function runTools({ workflows, runs }: Around): OwnTool[] {
       },
     },
   ];
+}
+
+function known(id: string, found: JsonObject | undefined): JsonObject {
+  if (found !== undefined) return found;
+  throw refused(`arguments.id: there is no run ${JSON.stringify(id)} of yours`);
 }
 
 const waitOf = ({ signal, onProgress }: Call, ms: number): Wait => ({

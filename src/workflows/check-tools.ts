@@ -18,7 +18,14 @@ export interface Tools {
   /** A tool by its exposed name, or why a workflow cannot use it; undefined where there is none. */
   readonly find: (name: string) => Tool | { readonly refused: string } | undefined;
   readonly names: () => readonly string[];
+  /** The servers' tools that a tool of this name may come to call: itself, or what it is made of; undefined for one that is not there. */
+  readonly leaves: (name: string) => readonly (Tool | undefined)[];
+  /** How many chains and sagas run in each other below a tool of this name: 0 for a server's own, Infinity in a circle. */
+  readonly depth: (name: string) => number;
 }
+
+/** How many chains and sagas may run in each other. */
+const deepest = 4;
 
 /** What is wrong with a definition, given the tools. Its program has no problem of its own. */
 export function checkTools(program: Program, kind: RunKind, tools: Tools): Findings {
@@ -110,6 +117,14 @@ class ToolCheck {
       const nearest = near.length > 0 ? `; the nearest are ${near.join(", ")}` : "";
       this.#problem(path, `there is no tool ${JSON.stringify(name)}${nearest}`);
     }
+    const depth = this.#tools.depth(name);
+    if (depth >= deepest)
+      this.#problem(
+        path,
+        depth === Infinity
+          ? `${name} comes to call itself`
+          : `expected at most ${deepest} chains and sagas in each other`,
+      );
     return found;
   }
 

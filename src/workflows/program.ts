@@ -108,6 +108,19 @@ export function childrenOf({ body }: Node): readonly Node[] {
   }
 }
 
+/** The tools that a program names, each once. */
+export const toolsOf = ({ steps }: Program): string[] => [
+  ...new Set(
+    allNodes(steps).flatMap(({ body }) =>
+      body.kind === "tool"
+        ? [body.tool, body.undo === false ? undefined : body.undo?.tool, body.verify?.tool].flatMap(
+            (name) => name ?? [],
+          )
+        : [],
+    ),
+  ),
+];
+
 class Compiler {
   readonly #problems: Finding[];
 

@@ -120,7 +120,10 @@ class SagaRun {
     const { path, body, node } = task;
     const past = journal.of(path);
     const { conclusion } = past ?? {};
-    if (past !== undefined && happened(past)) return conclusion?.value;
+    if (past !== undefined && happened(past)) {
+      if (conclusion?.error !== undefined) throw new StepFailed(conclusion.error);
+      return conclusion?.value;
+    }
     const isLate = this.#isLate(node);
     const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
     if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
@@ -263,10 +266,33 @@ class SagaRun {
     outcome: "ok" | "done",
     value: unknown,
   ): Promise<unknown> {
+    const { path, node } = task;
     const undo = this.#undoOf(task, intent, value);
-    await conclude({ outcome, value, ...(undo && { undo }) });
-    this.#around.told(task.path, intent.tool, "succeeded");
-    return value;
+    const { length } = JSON.stringify(value ?? null);
+    if (length <= mostCharacters) {
+      await conclude({ outcome, value: value ?? null, ...(undo && { undo }) });
+      this.#around.told(path, intent.tool, "succeeded");
+      return value ?? null;
+    }
+    const error: StepError = {
+      step: path,
+      tool: intent.tool,
+      code: "too_large",
+      outcome: "done",
+      message: `it was done, but its result of ${length} characters is more than a run can keep (${mostCharacters})`,
+      isTransient: false,
+    };
+    // Where there is no way back, it goes on without.
+    const isFatal = !this.#isLate(node) && !node.step.pivot;
+    await conclude({
+      outcome: "done",
+      value: null,
+      ...(undo && { undo }),
+      ...(isFatal && { error }),
+    });
+    this.#around.told(path, intent.tool, isFatal ? "failed" : "succeeded", error);
+    if (isFatal) throw new StepFailed(error);
+    return null;
   }
 
   /** What a tool that reads says about whether a step happened; undefined where it cannot tell. */
@@ -425,6 +451,9 @@ interface Settlement {
   readonly didHappen: boolean;
   readonly value: unknown;
 }
+
+/** Characters of JSON of a result that a run keeps. */
+const mostCharacters = 4 * 1024 * 1024;
 
 /** Milliseconds between two questions whether a step happened. */
 const betweenQuestions = 1000;

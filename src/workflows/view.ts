@@ -25,12 +25,17 @@ const longestResult = 4000;
 const mostSteps = 500;
 
 /** The head alone, as lists show it. */
-export function headOf({ startedAt, endedAt, outcome, ...head }: RunHead): JsonObject {
+export function headOf(run: RunHead): JsonObject {
+  const { id, name, kind, state, trace, startedAt, endedAt, outcome } = run;
   const { cause, reason } = (outcome ?? {}) as { cause?: { message?: unknown }; reason?: unknown };
   return {
-    ...head,
+    id,
+    name,
+    kind,
+    state,
     startedAt: new Date(startedAt).toISOString(),
     ...(endedAt !== undefined && { endedAt: new Date(endedAt).toISOString() }),
+    trace,
     ...(reason !== undefined && { reason }),
     ...(cause?.message !== undefined && { error: cause.message }),
   };
@@ -39,8 +44,8 @@ export function headOf({ startedAt, endedAt, outcome, ...head }: RunHead): JsonO
 /** A run with its steps. */
 export function viewOf(head: RunHead, journal: Journal): JsonObject {
   const effects = journal.effects.filter(({ path }) => !isUndoPath(path));
-  const { error: _, ...rest } = headOf(head) as JsonObject & { error?: unknown };
-  const { output, cause, open, problem, missing } = (head.outcome ?? {}) as JsonObject;
+  const { error: _, ...rest } = headOf(head);
+  const { output, cause, open, problem, missing } = head.outcome ?? {};
   return {
     ...rest,
     steps: effects.slice(-mostSteps).map((effect) => stepOf(effect, journal, head.state)),

@@ -13,7 +13,7 @@ export const workflowTool = (
   name: string,
   { kind, definition }: Workflow,
   workflows: () => Workflows,
-  tools: Tools,
+  tools: Pick<Tools, "leaves">,
 ): OwnTool => ({
   definition: () => definitionOf(name, kind, definition, tools),
   answer: async (call) =>
@@ -31,14 +31,13 @@ function definitionOf(
   name: string,
   kind: RunKind,
   { title, description, inputSchema, steps }: Definition,
-  tools: Tools,
+  tools: Pick<Tools, "leaves">,
 ): ToolDefinition {
-  const found = toolNames(steps).map((tool) => tools.find(tool));
-  const known = found.flatMap((tool) => (tool === undefined || "refused" in tool ? [] : tool));
-  const all = known.length === found.length;
+  const leaves = toolNames(steps).flatMap((tool) => tools.leaves(tool));
+  const all = leaves.every((tool) => tool !== undefined);
   const hint = (key: string): unknown[] =>
-    known.map(({ definition }) => (definition["annotations"] as JsonObject | undefined)?.[key]);
-  const readOnlyHint = all && known.every(({ effect }) => effect === "read");
+    leaves.map((tool) => (tool?.definition["annotations"] as JsonObject | undefined)?.[key]);
+  const readOnlyHint = all && leaves.every((tool) => tool?.effect === "read");
   return {
     name,
     ...(title !== undefined && { title }),
@@ -47,10 +46,10 @@ function definitionOf(
     annotations: {
       readOnlyHint,
       ...(!readOnlyHint && {
-        idempotentHint: all && known.every(({ effect }) => effect !== "write"),
-        destructiveHint: !all || hint("destructiveHint").some((value) => value !== false),
+        idempotentHint: all && leaves.every((tool) => tool?.effect !== "write"),
+        destructiveHint: hint("destructiveHint").some((value) => value !== false),
       }),
-      openWorldHint: !all || hint("openWorldHint").some((value) => value !== false),
+      openWorldHint: hint("openWorldHint").some((value) => value !== false),
     },
   };
 }
@@ -58,7 +57,7 @@ function definitionOf(
 type Steps = Definition["steps"];
 
 /** The tools that steps call, without those that undo and verify. */
-const toolNames = (steps: Steps): string[] =>
+export const toolNames = (steps: Steps): string[] =>
   steps.flatMap(({ tool, steps: inner = [], parallel = [], switch: branches }) => [
     ...(tool === undefined ? [] : [tool]),
     ...toolNames([

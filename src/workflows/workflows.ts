@@ -12,9 +12,10 @@ import type { InlineOptions } from "./inline-options.ts";
 import { fitInput } from "./input.ts";
 import { parseDefinition } from "./parse.ts";
 import { linesOf, planOf, writesOf, type PlannedStep } from "./plan.ts";
-import { allNodes, type Program } from "./program.ts";
+import { toolsOf, type Program } from "./program.ts";
 import type { RunKind } from "./run-store.ts";
-import { refusal, type Runs } from "./runs.ts";
+import { refusal } from "./refusal.ts";
+import type { Runs } from "./runs.ts";
 
 /** A chain or a saga of config. */
 export interface Workflow {
@@ -48,6 +49,8 @@ interface Surroundings {
   readonly runs: Runs;
   readonly door: Door;
   readonly ask: Ask;
+  /** Resolves when as many tools are known as can be waited for. */
+  readonly listed: () => Promise<void>;
 }
 
 interface Prepared extends Plan {
@@ -147,7 +150,9 @@ export class Workflows {
     const head = { name: name ?? inlineName, kind: ofKind, written: written as JsonObject };
     if (program === undefined || problems.length > 0)
       return { ...head, ...verdict(linesOf(problems), linesOf(warnings)), steps: [], input };
-    const { door } = this.#around;
+    const { door, listed } = this.#around;
+    // What is not there may belong to a server that is still being connected.
+    if (toolsOf(program).some((tool) => door.find(tool) === undefined)) await listed();
     const found = checkTools(program, ofKind, door);
     const fitted = await fitInput(program.definition.inputSchema, input);
     const given = "input" in fitted ? fitted.input : input;
@@ -177,16 +182,7 @@ export class Workflows {
 
   /** What of a definition that came with a call config does not allow. */
   #forbidden(program: Program): string[] {
-    const names = allNodes(program.steps).flatMap(({ body }) =>
-      body.kind !== "tool"
-        ? []
-        : [
-            body.tool,
-            ...(body.undo ? [body.undo.tool] : []),
-            ...(body.verify ? [body.verify.tool] : []),
-          ],
-    );
-    return [...new Set(names)].flatMap((name) => {
+    return toolsOf(program).flatMap((name) => {
       const tool = this.#around.door.find(name);
       return tool === undefined || "refused" in tool ? [] : (this.forbids(tool) ?? []);
     });
