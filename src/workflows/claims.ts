@@ -18,6 +18,8 @@ export interface ClaimsOptions {
   readonly writer: (id: string) => Writer;
   /** Whether there is room for another run. */
   readonly hasRoom: () => boolean;
+  /** Whether this process drives a run already. */
+  readonly isDriven: (id: string) => boolean;
   readonly drive: (run: StoredRun, program: Program, journal: Journal) => ActiveRun;
   readonly onProblem: (problem: string) => void;
 }
@@ -43,12 +45,13 @@ export class Claims {
   }
 
   async #claimAll(): Promise<void> {
-    const { store, hasRoom } = this.#options;
+    const { store, hasRoom, isDriven } = this.#options;
     while (hasRoom()) {
       // oxlint-disable no-await-in-loop -- one after the other
       const run = await store.claim();
       if (run === undefined) return;
-      await this.#take(run);
+      // After a long pause a lease of ours may have run out: it is renewed now.
+      if (!isDriven(run.id)) await this.#take(run);
       // oxlint-enable no-await-in-loop
     }
   }

@@ -78,7 +78,7 @@ export class Runs {
   readonly #claims: Claims;
   readonly #timers: Timer[] = [];
   #isLeaving = false;
-  #isOpen = false;
+  #isUsed = false;
 
   constructor(options: RunsOptions) {
     this.#options = options;
@@ -86,6 +86,7 @@ export class Runs {
       ...options,
       writer: (id) => this.#writer(id),
       hasRoom: () => !this.#isLeaving && this.#active.size < mostActive,
+      isDriven: (id) => this.#active.has(id),
       drive: (run, program, journal) => this.#drive(run, program, journal),
       onProblem: (problem) => this.#tell(problem),
     });
@@ -158,6 +159,7 @@ export class Runs {
     const run = await this.#stuck(id, caller);
     if (run === undefined) return undefined;
     await this.#command(id, { type: "resume" });
+    this.#open();
     await this.#claims.claim();
     return this.#follow(id, caller, wait);
   }
@@ -173,6 +175,7 @@ export class Runs {
     if (run === undefined) return undefined;
     const chosen = chosenStep(run, step);
     await this.#command(id, { type: "resolve", step: chosen, happened, result: result ?? null });
+    this.#open();
     await this.#claims.claim();
     return this.#follow(id, caller, wait);
   }
@@ -180,7 +183,9 @@ export class Runs {
   /** Takes up what other processes have left behind, now and from time to time. Never rejects. */
   async recover(): Promise<void> {
     try {
-      if (this.#opened() !== undefined) await this.#claimFreed();
+      if (!this.#options.storeExists()) return;
+      this.#open();
+      await this.#claimFreed();
     } catch (error) {
       this.#tell(messageOf(error));
     }
@@ -194,17 +199,18 @@ export class Runs {
     // Nobody could take up a chain.
     for (const run of active) if (!run.isSaga) run.cancel.cancel(disconnected);
     await settlesWithin(Promise.all(active.map(({ ended }) => ended)), leaveTime);
-    if (this.#isOpen) await this.#options.store.close().catch(() => {});
+    await this.#options.store.close().catch(() => {});
   }
 
   #beginChain(request: RunRequest): ActiveRun {
-    const { kind, name, caller, trace, program, input, event } = request;
+    const { kind, name, version, caller, trace, program, input, event } = request;
     const { door } = this.#options;
     const id = `chain-${randomUUID()}`;
     const head = {
       id,
       name,
       kind,
+      version,
       caller,
       trace,
       state: "running",
@@ -329,16 +335,17 @@ export class Runs {
       throw refusal("it has ended meanwhile, or an earlier command for it was not taken yet");
   }
 
-  /** The store, where there is one. */
+  /** The store, where there is one; to look at. */
   #opened(): RunStore | undefined {
-    return this.#isOpen || this.#options.storeExists() ? this.#open() : undefined;
+    const { store, storeExists } = this.#options;
+    return this.#isUsed || storeExists() ? store : undefined;
   }
 
-  /** The store, which is looked after from now on. */
+  /** The store, whose runs this process looks after from now on. */
   #open(): RunStore {
     const { store, keepMs, maxRuns } = this.#options;
-    if (this.#isOpen) return store;
-    this.#isOpen = true;
+    if (this.#isUsed) return store;
+    this.#isUsed = true;
     const quietly = (work: () => Promise<unknown>) => () =>
       void work().catch((error: unknown) => this.#tell(messageOf(error)));
     const prune = quietly(() => store.prune(keepMs, maxRuns));
