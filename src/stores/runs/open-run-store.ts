@@ -166,10 +166,9 @@ class ThreadRunStore implements RunStore {
         leaseMs: this.#leaseMs,
       } satisfies ThreadData,
       execArgv: [],
-      // Ours is the protocol's.
+      // Ours is the protocol's. Nobody reads this one, since that would keep the process alive.
       stdout: true,
     });
-    worker.stdout.resume();
     worker.unref();
     worker.on("message", (response: Response) => this.#answered(worker, response));
     worker.on("error", (error) => this.#ended(worker, messageOf(error)));
