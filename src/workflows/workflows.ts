@@ -148,7 +148,7 @@ export class Workflows {
     const ofKind = configured?.kind ?? kind ?? "saga";
     const { program, problems, warnings } = parseDefinition(written, ofKind);
     const head = { name: name ?? inlineName, kind: ofKind, written: written as JsonObject };
-    if (program === undefined || problems.length > 0)
+    if (program === undefined)
       return { ...head, ...verdict(linesOf(problems), linesOf(warnings)), steps: [], input };
     const { door, listed } = this.#around;
     // What is not there may belong to a server that is still being connected.
@@ -157,7 +157,7 @@ export class Workflows {
     const fitted = await fitInput(program.definition.inputSchema, input);
     const given = "input" in fitted ? fitted.input : input;
     const lines = [
-      ...linesOf(found.problems),
+      ...linesOf([...problems, ...found.problems]),
       ...(definition === undefined ? [] : this.#forbidden(program)),
       ...("problems" in fitted ? fitted.problems : []),
     ];
