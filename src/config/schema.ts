@@ -252,6 +252,12 @@ const runOptions = z
       .max(1_000_000)
       .default(10_000)
       .describe("Ended runs that are kept at most; the oldest go first."),
+    maxBytes: z
+      .int()
+      .min(0)
+      .max(1_099_511_627_776)
+      .default(1_073_741_824)
+      .describe("Bytes that ended runs may take in all; the oldest go first."),
   })
   .describe(
     "How long the runs of sagas are kept. What is not ended is kept for as long as it takes.",

@@ -33,6 +33,8 @@ export interface RunsOptions {
   /** Milliseconds for which ended runs are kept, and how many at most. */
   readonly keepMs: number;
   readonly maxRuns: number;
+  /** What they may take in all. */
+  readonly maxBytes: number;
 }
 
 /** A run that is wanted. */
@@ -343,12 +345,12 @@ export class Runs {
 
   /** The store, whose runs this process looks after from now on. */
   #open(): RunStore {
-    const { store, keepMs, maxRuns } = this.#options;
+    const { store, keepMs, maxRuns, maxBytes } = this.#options;
     if (this.#isUsed) return store;
     this.#isUsed = true;
     const quietly = (work: () => Promise<unknown>) => () =>
       void work().catch((error: unknown) => this.#tell(messageOf(error)));
-    const prune = quietly(() => store.prune(keepMs, maxRuns));
+    const prune = quietly(() => store.prune(keepMs, maxRuns, maxBytes));
     this.#timers.push(
       every(
         claimEvery,
@@ -371,10 +373,15 @@ export class Runs {
 
   async #takeCommands(): Promise<void> {
     for (const [id, active] of [...this.#active].filter(([, { isSaga }]) => isSaga)) {
-      // oxlint-disable no-await-in-loop -- a few reads a second
-      const command = await this.#options.store.takeCommand(id);
-      if (command?.["type"] === "cancel") await active.takeBack(takenBack).catch(() => {});
-      // oxlint-enable no-await-in-loop
+      try {
+        // oxlint-disable no-await-in-loop -- a few reads a second
+        const command = await this.#options.store.takeCommand(id);
+        if (command?.["type"] === "cancel") await active.takeBack(takenBack).catch(() => {});
+        // oxlint-enable no-await-in-loop
+      } catch (error) {
+        // Who drives it hears of that at the next write.
+        if (!(error instanceof LeaseLost)) throw error;
+      }
     }
   }
 
