@@ -193,11 +193,11 @@ export class Holdfast {
   }
 
   /** What config says of tools that are not there; to be asked when the servers are. */
-  references(): string[] {
+  async references(): Promise<string[]> {
     const servers = this.#running.map(({ server }) => server);
     return [
       ...brokenReferences(servers, this.#config.groups, this.gateway.basis),
-      ...this.#workflows.broken(),
+      ...(await this.#workflows.broken()),
     ];
   }
 
@@ -312,7 +312,7 @@ export class Holdfast {
             : [`${name} is ${state}${problem === undefined ? "" : `: ${problem}`}`],
         ),
         ...this.#warnings,
-        ...this.references(),
+        ...(await this.references()),
       ],
       alerts: this.#metrics.alerts(),
     };

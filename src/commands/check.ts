@@ -13,7 +13,7 @@ export async function check(file: string | undefined, output: Output): Promise<n
       return {
         servers: [...holdfast.status()],
         config: used,
-        references: holdfast.references(),
+        references: await holdfast.references(),
       };
     },
     (event) => {

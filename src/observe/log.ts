@@ -192,7 +192,7 @@ function entryOf(event: GatewayEvent): Entry {
       const why = error === undefined ? "" : `: ${error}`;
       return {
         level,
-        message: `${runName(run)} is ${state} after ${ms} ms${why}`,
+        message: `${runName(run)} ${ends[state]} after ${ms} ms${why}`,
         ...runFields(run),
         state,
         ms,
@@ -251,6 +251,13 @@ const phases = {
   unknown: "may have happened",
   undone: "was undone",
   undo_failed: "could not be undone",
+} as const;
+
+const ends = {
+  completed: "is completed",
+  failed: "failed",
+  compensated: "is undone",
+  stuck: "is stuck",
 } as const;
 
 const runName = ({ kind, name, id }: RunInfo): string => `${kind} ${name} (${id})`;
