@@ -10,6 +10,7 @@ import {
 } from "./assemble-server.ts";
 import { ownEntry } from "./assemble-own.ts";
 import { BudgetLedger } from "./budget-ledger.ts";
+import { Events } from "./bus/events.ts";
 import type { JsonObject, Middleware } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { matchesAny } from "./catalog/glob.ts";
@@ -48,6 +49,10 @@ export interface Surroundings {
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
   readonly report: Report;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+  /** Whether it only looks: events start nothing and are written nowhere. */
+  readonly passive: boolean;
 }
 
 /** A server that runs, as config had it when it was started. */
@@ -66,6 +71,7 @@ export class Holdfast {
   readonly #metrics = new Metrics();
   readonly #ledger: BudgetLedger;
   readonly #results: KeptResults;
+  readonly #events: Events;
   readonly #services: Omit<Services, "middlewares">;
   readonly #begun = now();
   readonly #heardOf = new Map<string, number>();
@@ -77,11 +83,24 @@ export class Holdfast {
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
     const { folders, environment, records } = around;
-    this.#report = broadcast([this.#metrics.take, around.report, (event) => this.#take(event)]);
+    const { redact, passive } = around;
+    this.gateway = new Gateway(config.names);
+    this.#events = new Events({
+      door: this.gateway,
+      report: (event) => this.#report(event),
+      mayRun: () => undefined,
+      redact,
+      passive,
+    });
+    this.#report = broadcast([
+      this.#metrics.take,
+      around.report,
+      (event) => this.#take(event),
+      this.#events.take,
+    ]);
     const tell = (problem: string): void => this.#report({ type: "gateway.problem", problem });
     this.#ledger = new BudgetLedger(folders.budgets, tell);
     this.#results = new KeptResults({ folder: folders.results });
-    this.gateway = new Gateway(config.names);
     this.#services = {
       gateway: this.gateway,
       peer: this.peer,
@@ -117,7 +136,6 @@ export class Holdfast {
         ? [`the server "${ownName}" is left out: the name is kept for Holdfast's own tools`]
         : []),
     ];
-    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     const before = new Map(this.#running.map((running) => [running.server.name, running]));
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
@@ -127,6 +145,7 @@ export class Holdfast {
       report: this.#report,
       metrics: this.#metrics,
       results: this.#results,
+      events: this.#events,
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
@@ -139,6 +158,8 @@ export class Holdfast {
     // Whatever can be wrong with a user's middleware has been found by now.
     this.#running = running;
     this.#groups = config.groups;
+    this.#events.apply(config.events);
+    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -159,7 +180,10 @@ export class Holdfast {
   /** What config says of tools that are not there; to be asked when the servers are. */
   references(): string[] {
     const servers = this.#running.map(({ server }) => server);
-    return brokenReferences(servers, this.#groups, this.gateway.basis);
+    return [
+      ...brokenReferences(servers, this.#groups, this.gateway.basis),
+      ...this.#events.references(this.gateway.catalog),
+    ];
   }
 
   /** By server name, in config order. */
@@ -168,8 +192,10 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
+    await this.#events.drain();
     await this.gateway.close();
     await Promise.all([
+      this.#events.close(),
       this.#ledger.close(),
       ...this.#running.map(({ manifest }) => manifest.flush()),
     ]);
@@ -265,6 +291,7 @@ export class Holdfast {
       upstreams,
       ...(ofName.has(ownName) && { own: ofName.get(ownName) }),
       budgets: this.#ledger.spending(),
+      events: this.#events.status(),
       problems: [
         ...upstreams.flatMap(({ name, state, problem }) =>
           state === "ready" || state === "idle"

@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
 import { z } from "zod";
+import type { EventsOptions } from "../bus/events-options.ts";
 import { checkFile } from "./check.ts";
 import { absolute, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
@@ -24,6 +25,8 @@ export interface Config {
   readonly middleware: readonly string[];
   /** Provider groups by name. */
   readonly groups: ReadonlyMap<string, Group>;
+  /** Its files are absolute. */
+  readonly events: EventsOptions;
   /** Its file is absolute. */
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
@@ -95,10 +98,22 @@ export function parseConfig(text: string, context: Context): Config {
     builtins,
     middleware: middleware.map((path) => absolute(path, around.variables)),
     groups: new Map(Object.entries(groups)),
+    events: withFiles(content.events, (path) => absolute(path, around.variables)),
     log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
     warnings,
   };
 }
+
+/** The same, with another path for each file. */
+const withFiles = (events: EventsOptions, pathOf: (path: string) => string): EventsOptions => ({
+  ...events,
+  ...(events.audit !== undefined && {
+    audit: { ...events.audit, file: pathOf(events.audit.file) },
+  }),
+  sinks: events.sinks.map((sink) =>
+    sink.type === "file" ? { ...sink, path: pathOf(sink.path) } : sink,
+  ),
+});
 
 interface Found {
   readonly file: string;

@@ -167,6 +167,11 @@ test("names, builtins and log have defaults and can be set", async () => {
     servers: [],
     middleware: [],
     groups: new Map(),
+    events: {
+      subscriptions: [],
+      sinks: [],
+      history: { maxEvents: 1000, maxBytes: 8_388_608, maxAgeMs: 86_400_000 },
+    },
     names: { separator: "__", maxLength: 49 },
     builtins: ["*"],
     log: { level: "warn", format: "pretty" },
