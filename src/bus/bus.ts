@@ -106,8 +106,8 @@ export class Bus {
   };
 
   /**
-   * Publishes an event of a user's. Resolves when all who were told have ended, or two seconds have passed;
-   * nobody waits for another. Never rejects.
+   * Publishes an event of a user's. Resolves when all who were told have ended, or two seconds have passed; at once
+   * where an event has led to it, since what waits here may be what they wait for. Never rejects.
    */
   async publish(
     type: string,
@@ -118,7 +118,8 @@ export class Bus {
     const { caller, trace } = call;
     const number = ++this.#count;
     const event = userCloudEvent(number, type, data, caller, trace);
-    const notice = { event, owner: caller.principal, depth: depthOf(caller), bytes };
+    const depth = depthOf(caller);
+    const notice = { event, owner: caller.principal, depth, bytes };
     this.history.keep("users", new KeptEvent(number, Date.now(), notice));
     let failed = 0;
     let ended = 0;
@@ -129,7 +130,7 @@ export class Bus {
         if (telling === undefined) return [];
         return telling.catch(() => void failed++).finally(() => void ended++);
       });
-    if (tellings.length > 0) await settlesWithin(Promise.all(tellings), patience);
+    if (tellings.length > 0) await settlesWithin(Promise.all(tellings), depth === 0 ? patience : 0);
     return { id: event.id, told: tellings.length, failed, pending: tellings.length - ended };
   }
 

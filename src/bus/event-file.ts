@@ -27,9 +27,11 @@ export class EventFile {
   /** Rejects where the disk refuses; then some of the events may be there. */
   async append(events: readonly CloudEvent[]): Promise<void> {
     const text = events.map((event) => `${JSON.stringify(event)}\n`).join("");
-    const handle = await this.#open(Buffer.byteLength(text));
     const mayBeTorn = this.#mayBeTorn;
     this.#mayBeTorn = true;
+    // What has failed may have failed for want of the folder.
+    if (mayBeTorn) await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
+    const handle = await this.#open(Buffer.byteLength(text));
     try {
       await handle.appendFile(mayBeTorn && (await isTorn(handle)) ? `\n${text}` : text);
     } finally {
@@ -63,7 +65,6 @@ export class EventFile {
 
   /** The file, with room for so many more bytes. */
   async #open(bytes: number): Promise<FileHandle> {
-    if (this.#mayBeTorn) await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 });
     const handle = await open(this.#path, "a+", 0o600);
     try {
       const { size } = await handle.stat();
