@@ -10,6 +10,7 @@ import {
 } from "./assemble-server.ts";
 import { ownEntry } from "./assemble-own.ts";
 import { BudgetLedger } from "./budget-ledger.ts";
+import { Events } from "./bus/events.ts";
 import type { JsonObject, Middleware } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { matchesAny } from "./catalog/glob.ts";
@@ -53,6 +54,10 @@ export interface Surroundings {
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
   readonly report: Report;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+  /** Whether it only looks: events start nothing and are written nowhere. */
+  readonly passive: boolean;
 }
 
 /** A server that runs, as config had it when it was started. */
@@ -71,6 +76,7 @@ export class Holdfast {
   readonly #metrics = new Metrics();
   readonly #ledger: BudgetLedger;
   readonly #results: KeptResults;
+  readonly #events: Events;
   readonly #services: Omit<Services, "middlewares">;
   readonly #begun = now();
   readonly #heardOf = new Map<string, number>();
@@ -85,11 +91,24 @@ export class Holdfast {
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
     const { folders, environment, records } = around;
-    this.#report = broadcast([this.#metrics.take, around.report, (event) => this.#take(event)]);
+    const { redact, passive } = around;
+    this.gateway = new Gateway(config.names);
+    this.#events = new Events({
+      door: this.gateway,
+      report: (event) => this.#report(event),
+      mayRun: (tool) => this.#workflows.forbids(tool),
+      redact,
+      passive,
+    });
+    this.#report = broadcast([
+      this.#metrics.take,
+      around.report,
+      (event) => this.#take(event),
+      this.#events.take,
+    ]);
     const tell = (problem: string): void => this.#report({ type: "gateway.problem", problem });
     this.#ledger = new BudgetLedger(folders.budgets, tell);
     this.#results = new KeptResults({ folder: folders.results });
-    this.gateway = new Gateway(config.names);
     this.#services = {
       gateway: this.gateway,
       peer: this.peer,
@@ -141,7 +160,6 @@ export class Holdfast {
         ? [`the server "${ownName}" is left out: the name is kept for Holdfast's own tools`]
         : []),
     ];
-    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     const before = new Map(this.#running.map((running) => [running.server.name, running]));
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
@@ -152,6 +170,7 @@ export class Holdfast {
       report: this.#report,
       metrics: this.#metrics,
       results: this.#results,
+      events: this.#events,
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
@@ -175,6 +194,8 @@ export class Holdfast {
       throw error;
     }
     this.#running = running;
+    this.#events.apply(config.events);
+    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -198,6 +219,7 @@ export class Holdfast {
     return [
       ...brokenReferences(servers, this.#config.groups, this.gateway.basis),
       ...(await this.#workflows.broken()),
+      ...this.#events.references(this.gateway.catalog),
     ];
   }
 
@@ -207,9 +229,11 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
+    await this.#events.drain();
     await this.#runs.close();
     await this.gateway.close();
     await Promise.all([
+      this.#events.close(),
       this.#ledger.close(),
       ...this.#running.map(({ manifest }) => manifest.flush()),
     ]);
@@ -305,6 +329,7 @@ export class Holdfast {
       upstreams,
       ...(ofName.has(ownName) && { own: ofName.get(ownName) }),
       budgets: this.#ledger.spending(),
+      events: this.#events.status(),
       problems: [
         ...upstreams.flatMap(({ name, state, problem }) =>
           state === "ready" || state === "idle"

@@ -16,9 +16,12 @@ export async function check(file: string | undefined, output: Output): Promise<n
         references: await holdfast.references(),
       };
     },
-    (event) => {
-      const problem = problemOf(event);
-      if (problem !== undefined) problems.push(problem);
+    {
+      passive: true,
+      subscriber: (event) => {
+        const problem = problemOf(event);
+        if (problem !== undefined) problems.push(problem);
+      },
     },
   );
   const { file: from } = config;

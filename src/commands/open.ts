@@ -23,11 +23,21 @@ export interface Opened {
   readonly close: () => Promise<void>;
 }
 
+interface OpenOptions {
+  /** Told every event beside the log. */
+  readonly subscriber?: Report;
+  /** Whether it only looks: events start nothing and are written nowhere. Default false. */
+  readonly passive?: boolean;
+}
+
 /**
  * Loads config, starts the servers and the log, and ends what a killed gateway has left behind. Rejects with a
- * ConfigError where config cannot be used. `subscriber` is told every event beside the log.
+ * ConfigError where config cannot be used.
  */
-export async function open(file: string | undefined, subscriber?: Report): Promise<Opened> {
+export async function open(
+  file: string | undefined,
+  { subscriber, passive = false }: OpenOptions = {},
+): Promise<Opened> {
   const config = await readConfig(file);
   const sink = sinkOf(config);
   let redact = redactorOf(config);
@@ -52,6 +62,8 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
     },
     records,
     report,
+    redact: (text) => redact(text),
+    passive,
   });
   const reaped = reap(pids).then((count) => {
     if (count > 0) tell(`ended ${count} processes that a killed gateway had left behind`);
@@ -81,9 +93,9 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
 export async function openFor<T>(
   file: string | undefined,
   work: (opened: Opened, stop: Cancel) => Promise<T>,
-  subscriber?: Report,
+  options: OpenOptions = {},
 ): Promise<T> {
-  const opened = await open(file, subscriber);
+  const opened = await open(file, options);
   opened.holdfast.peer.introduce({});
   return untilSignal((stop) => work(opened, stop), opened.close);
 }

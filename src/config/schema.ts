@@ -2,6 +2,7 @@
  * Everything that servers.json may say. Types, servers.schema.json and the tables of the README come from here.
  */
 import { z } from "zod";
+import { eventsOptions } from "../bus/events-options.ts";
 import type { Effect } from "../call.ts";
 import { expression, withExpressions } from "../expressions/schema.ts";
 import { group } from "../groups/group-options.ts";
@@ -340,6 +341,7 @@ export const configFile = z
     inline: inlineOptions.prefault({}),
     runs: runOptions.prefault({}),
     stores: storeOptions.prefault({}),
+    events: eventsOptions.prefault({}),
     names: nameOptions.prefault({}),
     builtins: names('Which of Holdfast\'s own tools are listed; "*" stands for any text.').default([
       "*",

@@ -64,6 +64,7 @@ function levelOf(event: GatewayEvent): Level {
     case "upstream.problem":
     case "catalog.tool_problem":
     case "config.problem":
+    case "event.problem":
       return "warn";
     case "gateway.problem":
       return "error";
@@ -229,6 +230,7 @@ function entryOf(event: GatewayEvent): Entry {
       return { level, message: `config was read anew from ${event.file}` };
     case "config.problem":
     case "gateway.problem":
+    case "event.problem":
       return { level, message: event.problem };
   }
 }

@@ -172,6 +172,11 @@ test("names, builtins and log have defaults and can be set", async () => {
     inline: { allow: ["*"], effects: ["read", "idempotent", "write"], consent: "elicit" },
     runs: { keepMs: 604_800_000, maxRuns: 10_000, maxBytes: 1_073_741_824 },
     runStore: "sqlite",
+    events: {
+      subscriptions: [],
+      sinks: [],
+      history: { maxEvents: 1000, maxBytes: 8_388_608, maxAgeMs: 86_400_000 },
+    },
     names: { separator: "__", maxLength: 49 },
     builtins: ["*"],
     log: { level: "warn", format: "pretty" },

@@ -42,7 +42,7 @@ describe("a server with everything", () => {
   let file: string;
   beforeAll(async () => {
     direct = new RawClient(everything.command, everything.args, { cwd: root });
-    file = configFile({ mcpServers: { up: everything } }, afterAll);
+    file = configFile({ mcpServers: { up: everything }, builtins: ["status"] }, afterAll);
     through = startGateway(file, {}, afterAll);
     for (const client of [direct, through]) {
       Object.assign(client.answers, answers);
