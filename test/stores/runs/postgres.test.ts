@@ -45,7 +45,10 @@ function asUser(user: string): string {
   return other.href;
 }
 
-describe.skipIf(server === undefined)("with a PostgreSQL server", () => {
+/** Milliseconds that a test may take on a busy machine. */
+const slow = { timeout: 60_000 };
+
+describe.skipIf(server === undefined)("with a PostgreSQL server", slow, () => {
   const contractSchema = newSchema();
   runStoreContract(
     "runs in PostgreSQL",
@@ -132,12 +135,12 @@ describe.skipIf(server === undefined)("with a PostgreSQL server", () => {
   });
 
   it("does not wait for ever", async () => {
-    const slow = database(300);
-    await slow.read(({ rows }) => rows("SELECT 1"));
-    await expect(slow.read(({ rows }) => rows("SELECT pg_sleep(60)"))).rejects.toMatchObject(
+    const hasty = database(300);
+    await hasty.read(({ rows }) => rows("SELECT 1"));
+    await expect(hasty.read(({ rows }) => rows("SELECT pg_sleep(60)"))).rejects.toMatchObject(
       failed,
     );
-    expect(await slow.read(({ rows }) => rows("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
+    expect(await hasty.read(({ rows }) => rows("SELECT 1 AS one"))).toEqual([{ one: 1 }]);
   });
 
   it("says that it has no right to make its tables, and makes them when it has", async () => {
@@ -156,7 +159,7 @@ describe.skipIf(server === undefined)("with a PostgreSQL server", () => {
   });
 });
 
-describe("a run store whose PostgreSQL server is not there", () => {
+describe("a run store whose PostgreSQL server is not there", slow, () => {
   it("says where it should be, without the password", async () => {
     const store = open("holdfast", "postgres://anna:s3cret@127.0.0.1:1/runs?password=s3cret");
     const error = await store.begin(newRun()).catch((thrown: unknown) => thrown);
