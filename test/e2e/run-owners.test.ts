@@ -277,6 +277,7 @@ describe("a run store", () => {
         cwd: root,
         stdio: ["ignore", "pipe", "pipe"],
       });
+      atTestEnd(() => child.kill("SIGKILL"));
       let output = "";
       for (const stream of [child.stdout, child.stderr])
         stream.on("data", (chunk: Buffer) => (output += chunk.toString()));

@@ -135,7 +135,7 @@ describe.skipIf(server === undefined)("with a PostgreSQL server", slow, () => {
   });
 
   it("does not wait for ever", async () => {
-    const hasty = database(300);
+    const hasty = database(3000);
     await hasty.read(({ rows }) => rows("SELECT 1"));
     await expect(hasty.read(({ rows }) => rows("SELECT pg_sleep(60)"))).rejects.toMatchObject(
       failed,
