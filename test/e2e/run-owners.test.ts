@@ -8,6 +8,7 @@ import type { JournalEntry, RunStore, StoredRun } from "../../src/workflows/run-
 import { lost, newRun } from "../stores/runs/runs.ts";
 import { atTestEnd, root, temporaryFolder } from "../support/gateway.ts";
 import { postgresHere } from "../support/postgres.ts";
+import { until } from "../support/stubborn.ts";
 import { builtRunStore, runOwner, type RunOwner } from "../support/run-owner.ts";
 
 const openRunStore = await builtRunStore();
@@ -90,6 +91,40 @@ describe.each(kinds)("several processes with one run store in %s", (kind) => {
     },
   );
 
+  it("keep all that was written when one is killed in the middle of its writes", async () => {
+    const where = place(kind);
+    const store = storeHere(where);
+    const written: string[][] = [];
+    const ids: string[] = [];
+    for (let round = 0; round < 5; round++) {
+      const owner = runOwner(where);
+      const { id } = await begin(owner);
+      ids.push(id);
+      const entries: string[] = [];
+      written.push(entries);
+      const write = async (): Promise<void> => {
+        for (;;) {
+          const entry = await owner.call<string>("intend", id, "a", {});
+          await owner.call("conclude", id, entry, { text: "x".repeat(20_000) });
+          entries.push(entry);
+        }
+      };
+      // It never ends: its owner answers no more.
+      void write().catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 100));
+      await owner.kill();
+    }
+    for (const [n, id] of ids.entries()) {
+      const journal = await store.journal(id);
+      const concluded = journal.filter(({ result }) => result !== undefined);
+      expect(concluded.map((entry) => entry.id)).toEqual(
+        expect.arrayContaining(written[n] ?? []) as string[],
+      );
+      expect(journal.length - (written[n]?.length ?? 0)).toBeLessThanOrEqual(1);
+    }
+    if (process.platform === "linux") expect(await store.freeDead()).toBe(ids.length);
+  });
+
   it("claim each run once", async () => {
     const where = place(kind);
     const store = storeHere(where);
@@ -147,7 +182,8 @@ describe.each(kinds)("several processes with one run store in %s", (kind) => {
     "take over from one that is paused, which then writes nothing",
     async () => {
       const where = place(kind);
-      const owner = runOwner({ ...where, leaseMs: 300 });
+      // Long enough that it is hardly paused while it renews the lease, and keeps all others out.
+      const owner = runOwner({ ...where, leaseMs: 1500 });
       const { id } = await begin(owner);
       owner.child.kill("SIGSTOP");
       const store = storeHere(where);
@@ -202,6 +238,32 @@ describe("a run store", () => {
     expect(await store.journal(run.id)).toHaveLength(1);
   });
 
+  it("says once that leases cannot be renewed, and again when they could be in between", async () => {
+    const where = place("SQLite");
+    const problems: string[] = [];
+    const store = openRunStore({
+      ...where,
+      leaseMs: 30,
+      onProblem: (problem) => problems.push(problem),
+    });
+    atTestEnd(() => store.close());
+    await store.begin(newRun());
+    const other = new Libsql(join(where.folder, "runs.db"));
+    atTestEnd(() => other.close());
+    other.exec("PRAGMA busy_timeout = 5000");
+    for (let n = 1; n <= 2; n++) {
+      other.exec(`ALTER TABLE "workflow_runs" RENAME TO "gone"`);
+      await until("told", () => problems.length === n);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      other.exec(`ALTER TABLE "gone" RENAME TO "workflow_runs"`);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    expect(problems).toHaveLength(2);
+    expect(problems[0]).toMatch(
+      /^the leases of runs cannot be renewed: the run store .*no such table/,
+    );
+  });
+
   it("lets its process end, and writes nothing to stdout", async () => {
     for (const kind of kinds) {
       const { where, folder, schema } = place(kind);
@@ -215,6 +277,7 @@ describe("a run store", () => {
         cwd: root,
         stdio: ["ignore", "pipe", "pipe"],
       });
+      atTestEnd(() => child.kill("SIGKILL"));
       let output = "";
       for (const stream of [child.stdout, child.stderr])
         stream.on("data", (chunk: Buffer) => (output += chunk.toString()));

@@ -143,6 +143,7 @@ class Connection {
   async transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const sql = (this.#sql ??= this.#connect());
     const timer = after(this.#patience, () => void this.close());
+    let sound = false;
     try {
       await sql.unsafe("BEGIN");
       const ends = this.#ends;
@@ -154,13 +155,19 @@ class Connection {
         const result = await work(this.#within(sql, check));
         check();
         await sql.unsafe("COMMIT");
+        sound = true;
         return result;
       } catch (error) {
-        if (this.#ends === ends) await sql.unsafe("ROLLBACK").catch(() => this.close());
+        if (this.#ends === ends && !endsConnection(error)) {
+          await sql.unsafe("ROLLBACK");
+          sound = true;
+        }
         throw error;
       }
     } finally {
       timer.clear();
+      // The client may wait for ever on a connection that is gone.
+      if (!sound) void this.close();
     }
   }
 
@@ -207,6 +214,12 @@ class Connection {
     };
   }
 }
+
+/** Whether its connection is not to be used after an error: it came from the network, or the server has ended it. */
+const endsConnection = (error: unknown): boolean =>
+  error instanceof Error &&
+  ("errno" in error ||
+    ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC")));
 
 /** By the engine's own migrations, on a connection of its own. */
 async function makeTables(url: string, schema: string): Promise<void> {

@@ -83,7 +83,10 @@ function mounted(size: string): { folder: string; remount: (options: string) => 
   return { folder, remount };
 }
 
-describe("the file of a run store", () => {
+/** Milliseconds that a test may take on a busy machine. */
+const slow = { timeout: 60_000 };
+
+describe("the file of a run store", slow, () => {
   it.skipIf(process.platform === "win32")("is for its owner alone, as is its folder", async () => {
     const folder = newFolder();
     mkdirSync(folder, { mode: 0o755 });
@@ -140,132 +143,138 @@ describe("the file of a run store", () => {
   });
 });
 
-describe("a run store says what is wrong with its file, and is of use again afterwards", () => {
-  it("where it is something else, which it leaves as it is", async () => {
-    const folder = newFolder();
-    mkdirSync(folder);
-    const file = join(folder, "runs.db");
-    const text = "dear diary\n".repeat(1000);
-    writeFileSync(file, text);
-    const store = open(file);
-    for (const use of [
-      () => store.begin(newRun()),
-      () => store.get(newRun().name),
-      () => store.list({}),
-    ])
-      await use().catch((error: unknown) => expect(error).toMatchObject(failed));
-    await expect(store.begin(newRun())).rejects.toThrow(
-      `the run store ${file} is damaged: file is not a database; end Holdfast and move it away to begin a new one`,
-    );
-    expect(readFileSync(file, "utf8")).toBe(text);
-    renameSync(file, `${file}.bad`);
-    expect((await store.begin(newRun())).isNew).toBe(true);
-  });
+describe(
+  "a run store says what is wrong with its file, and is of use again afterwards",
+  slow,
+  () => {
+    it("where it is something else, which it leaves as it is", async () => {
+      const folder = newFolder();
+      mkdirSync(folder);
+      const file = join(folder, "runs.db");
+      const text = "dear diary\n".repeat(1000);
+      writeFileSync(file, text);
+      const store = open(file);
+      for (const use of [
+        () => store.begin(newRun()),
+        () => store.get(newRun().name),
+        () => store.list({}),
+      ])
+        await use().catch((error: unknown) => expect(error).toMatchObject(failed));
+      await expect(store.begin(newRun())).rejects.toThrow(
+        `the run store ${file} is damaged: file is not a database; end Holdfast and move it away to begin a new one`,
+      );
+      expect(readFileSync(file, "utf8")).toBe(text);
+      renameSync(file, `${file}.bad`);
+      expect((await store.begin(newRun())).isNew).toBe(true);
+    });
 
-  it.each(["cut off", "overwritten"])("where it is %s", async (how) => {
-    const file = join(newFolder(), "runs.db");
-    const first = open(file);
-    for (let n = 0; n < 50; n++) await first.begin(newRun({ input: { text: "x".repeat(5000) } }));
-    await close(first);
-    const { size } = statSync(file);
-    if (how === "cut off") truncateSync(file, size / 2 - 100);
-    else {
-      const bytes = readFileSync(file);
-      bytes.fill(7, 8192, size - 8192);
-      writeFileSync(file, bytes);
-    }
-    const store = open(file);
-    for (let n = 0; n < 2; n++)
-      await expect(store.list({ limit: 100 })).rejects.toMatchObject({
+    it.each(["cut off", "overwritten"])("where it is %s", async (how) => {
+      const file = join(newFolder(), "runs.db");
+      const first = open(file);
+      for (let n = 0; n < 50; n++) await first.begin(newRun({ input: { text: "x".repeat(5000) } }));
+      await close(first);
+      const { size } = statSync(file);
+      if (how === "cut off") truncateSync(file, size / 2 - 100);
+      else {
+        const bytes = readFileSync(file);
+        bytes.fill(7, 8192, size - 8192);
+        writeFileSync(file, bytes);
+      }
+      const store = open(file);
+      for (let n = 0; n < 2; n++)
+        await expect(store.list({ limit: 100 })).rejects.toMatchObject({
+          name: "StoreFailed",
+          message: expect.stringMatching(
+            / is damaged: .*; end Holdfast and move it away/,
+          ) as string,
+        });
+      await close(store);
+      renameSync(file, `${file}.bad`);
+      expect((await open(file).begin(newRun())).isNew).toBe(true);
+    });
+
+    it("where another program has it locked for too long", async () => {
+      const file = join(newFolder(), "runs.db");
+      const store = open(file, 1);
+      const { run } = await store.begin(newRun());
+      const other = new Libsql(file);
+      other.exec("BEGIN EXCLUSIVE");
+      await expect(store.intend(run.id, "a", {})).rejects.toMatchObject({
         name: "StoreFailed",
-        message: expect.stringMatching(/ is damaged: .*; end Holdfast and move it away/) as string,
+        message: `the run store ${file} was locked by another program for 0.001 s`,
       });
-    await close(store);
-    renameSync(file, `${file}.bad`);
-    expect((await open(file).begin(newRun())).isNew).toBe(true);
-  });
-
-  it("where another program has it locked for too long", async () => {
-    const file = join(newFolder(), "runs.db");
-    const store = open(file, 1);
-    const { run } = await store.begin(newRun());
-    const other = new Libsql(file);
-    other.exec("BEGIN EXCLUSIVE");
-    await expect(store.intend(run.id, "a", {})).rejects.toMatchObject({
-      name: "StoreFailed",
-      message: `the run store ${file} was locked by another program for 0.001 s`,
+      other.exec("ROLLBACK");
+      other.close();
+      await store.intend(run.id, "a", {});
+      expect(await store.journal(run.id)).toHaveLength(1);
     });
-    other.exec("ROLLBACK");
-    other.close();
-    await store.intend(run.id, "a", {});
-    expect(await store.journal(run.id)).toHaveLength(1);
-  });
 
-  it("where its folder cannot be made", async () => {
-    const folder = newFolder();
-    writeFileSync(folder, "");
-    const file = join(folder, "runs.db");
-    const store = open(file);
-    await expect(store.begin(newRun())).rejects.toMatchObject({
-      name: "StoreFailed",
-      message: expect.stringContaining(`the run store ${file} cannot be used: EEXIST`) as string,
+    it("where its folder cannot be made", async () => {
+      const folder = newFolder();
+      writeFileSync(folder, "");
+      const file = join(folder, "runs.db");
+      const store = open(file);
+      await expect(store.begin(newRun())).rejects.toMatchObject({
+        name: "StoreFailed",
+        message: expect.stringContaining(`the run store ${file} cannot be used: EEXIST`) as string,
+      });
+      rmSync(folder);
+      expect((await store.begin(newRun())).isNew).toBe(true);
     });
-    rmSync(folder);
-    expect((await store.begin(newRun())).isNew).toBe(true);
-  });
 
-  it("where it is a folder", async () => {
-    const file = newFolder();
-    mkdirSync(file);
-    await expect(open(file, 5000, false).begin(newRun())).rejects.toMatchObject(failed);
-  });
-
-  it("where another version has made it", async () => {
-    const file = join(newFolder(), "runs.db");
-    await open(file).list({});
-    const other = new Libsql(file);
-    other.exec(`INSERT INTO "openworkflow_migrations" ("version") VALUES (6)`);
-    await expect(open(file).list({})).rejects.toThrow("made by another version of Holdfast");
-    other.exec(`DELETE FROM "openworkflow_migrations" WHERE "version" = 6`);
-    other.close();
-  });
-
-  it.runIf(mounts)("where its disk is full", async () => {
-    const { folder, remount } = mounted("2m");
-    const file = join(folder, "runs.db");
-    const store = open(file);
-    const large = newRun({ input: { text: "x".repeat(300_000) } });
-    const kept: string[] = [];
-    const fill = async (): Promise<void> => {
-      for (;;) kept.push((await store.begin(large)).run.id);
-    };
-    await expect(fill()).rejects.toMatchObject({
-      name: "StoreFailed",
-      message: `the disk of the run store ${file} is full`,
+    it("where it is a folder", async () => {
+      const file = newFolder();
+      mkdirSync(file);
+      await expect(open(file, 5000, false).begin(newRun())).rejects.toMatchObject(failed);
     });
-    await expect(store.begin(large)).rejects.toMatchObject(failed);
-    const listed = (await store.list({})).map(({ id }) => id);
-    expect(listed.toSorted()).toEqual(kept.toSorted());
-    remount("size=16m");
-    expect((await store.begin(large)).isNew).toBe(true);
-  });
 
-  it.runIf(mounts)("where its disk cannot be written", async () => {
-    const { folder, remount } = mounted("16m");
-    const file = join(folder, "runs.db");
-    const first = open(file);
-    await first.begin(newRun());
-    await close(first);
-    remount("ro");
-    const store = open(file, 5000, false);
-    await expect(store.begin(newRun())).rejects.toMatchObject({
-      name: "StoreFailed",
-      message: expect.stringContaining("read-only file system") as string,
+    it("where another version has made it", async () => {
+      const file = join(newFolder(), "runs.db");
+      await open(file).list({});
+      const other = new Libsql(file);
+      other.exec(`INSERT INTO "openworkflow_migrations" ("version") VALUES (6)`);
+      await expect(open(file).list({})).rejects.toThrow("made by another version of Holdfast");
+      other.exec(`DELETE FROM "openworkflow_migrations" WHERE "version" = 6`);
+      other.close();
     });
-    remount("rw");
-    expect((await store.begin(newRun())).isNew).toBe(true);
-  });
-});
+
+    it.runIf(mounts)("where its disk is full", async () => {
+      const { folder, remount } = mounted("2m");
+      const file = join(folder, "runs.db");
+      const store = open(file);
+      const large = newRun({ input: { text: "x".repeat(300_000) } });
+      const kept: string[] = [];
+      const fill = async (): Promise<void> => {
+        for (;;) kept.push((await store.begin(large)).run.id);
+      };
+      await expect(fill()).rejects.toMatchObject({
+        name: "StoreFailed",
+        message: `the disk of the run store ${file} is full`,
+      });
+      await expect(store.begin(large)).rejects.toMatchObject(failed);
+      const listed = (await store.list({})).map(({ id }) => id);
+      expect(listed.toSorted()).toEqual(kept.toSorted());
+      remount("size=16m");
+      expect((await store.begin(large)).isNew).toBe(true);
+    });
+
+    it.runIf(mounts)("where its disk cannot be written", async () => {
+      const { folder, remount } = mounted("16m");
+      const file = join(folder, "runs.db");
+      const first = open(file);
+      await first.begin(newRun());
+      await close(first);
+      remount("ro");
+      const store = open(file, 5000, false);
+      await expect(store.begin(newRun())).rejects.toMatchObject({
+        name: "StoreFailed",
+        message: expect.stringContaining("read-only file system") as string,
+      });
+      remount("rw");
+      expect((await store.begin(newRun())).isNew).toBe(true);
+    });
+  },
+);
 
 describe("runs that another version has written", () => {
   it("are read as far as they can be", async () => {
