@@ -114,6 +114,7 @@ export class EventResources {
     if (watched?.sessions.size === 0) {
       watched.stop();
       this.#watched.delete(type);
+      this.#toldAt.delete(scheme + type);
     }
     return {};
   }

@@ -1,8 +1,11 @@
 import { z } from "zod";
 import { expression, withExpressions } from "../expressions/schema.ts";
 
+/** A longer pattern fits no type, and would only take its time. */
+const pattern = z.string().min(1).max(256);
+
 const types = z
-  .array(z.string().min(1))
+  .array(pattern)
   .describe('Types of events, such as "lead.created"; "*" stands for any text.');
 
 const batch = {
@@ -92,10 +95,7 @@ export const run = z
 
 export const subscription = z
   .object({
-    on: z
-      .string()
-      .min(1)
-      .describe('Type of the events, such as "lead.created"; "*" stands for any text.'),
+    on: pattern.describe('Type of the events, such as "lead.created"; "*" stands for any text.'),
     when: expression("event")
       .exactOptional()
       .describe('Only those for which this holds, such as "event.data.score > 5".'),

@@ -4,7 +4,7 @@ import { refused } from "./arguments.ts";
 
 /** What both tools that query events take. */
 export const eventQuery = z.strictObject({
-  type: z.string().min(1).optional(),
+  type: z.string().min(1).max(256).optional(),
   since: z.union([z.string(), z.number()]).optional(),
   limit: z.int().min(1).max(1000).default(100),
 });
