@@ -52,6 +52,8 @@ export interface Surroundings {
   };
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
   readonly report: Report;
 }
 
@@ -84,7 +86,7 @@ export class Holdfast {
 
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
-    const { folders, environment, records } = around;
+    const { folders, environment, records, orphansEnded } = around;
     this.#report = broadcast([this.#metrics.take, around.report, (event) => this.#take(event)]);
     const tell = (problem: string): void => this.#report({ type: "gateway.problem", problem });
     this.#ledger = new BudgetLedger(folders.budgets, tell);
@@ -121,6 +123,7 @@ export class Holdfast {
       folder: folders.runs,
       config: () => this.#config,
       listed: this.listed,
+      orphansEnded,
     };
     this.#runs = runsOf(this.#around);
     this.#workflows = workflowsOf(config, this.#runs, this.#around);
@@ -207,8 +210,10 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
-    await this.#runs.close();
+    await this.#runs.leave();
     await this.gateway.close();
+    // Others take them over from here on: what our servers were doing has ended by now.
+    await this.#runs.close();
     await Promise.all([
       this.#ledger.close(),
       ...this.#running.map(({ manifest }) => manifest.flush()),
