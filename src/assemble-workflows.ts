@@ -29,11 +29,13 @@ export interface WorkflowSurroundings {
   /** The config that is in force. */
   readonly config: () => Config;
   readonly listed: () => Promise<void>;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
 }
 
 /** Runs of one process, which outlive a change of config. */
 export function runsOf(around: WorkflowSurroundings): Runs {
-  const { config, folder, report, listed } = around;
+  const { config, folder, report, listed, orphansEnded } = around;
   // Where runs are kept is settled at the start: those under way cannot move.
   const { runStore: where, runs } = config();
   return new Runs({
@@ -45,6 +47,7 @@ export function runsOf(around: WorkflowSurroundings): Runs {
     }),
     storeExists: () => storeExists(where, folder),
     listed,
+    orphansEnded,
     report,
     ...runs,
   });

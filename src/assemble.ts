@@ -53,6 +53,8 @@ export interface Surroundings {
   };
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
   readonly report: Report;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
@@ -90,7 +92,7 @@ export class Holdfast {
 
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
-    const { folders, environment, records } = around;
+    const { folders, environment, records, orphansEnded } = around;
     const { redact, passive } = around;
     this.gateway = new Gateway(config.names);
     this.#events = new Events({
@@ -140,6 +142,7 @@ export class Holdfast {
       folder: folders.runs,
       config: () => this.#config,
       listed: this.listed,
+      orphansEnded,
     };
     this.#runs = runsOf(this.#around);
     this.#workflows = workflowsOf(config, this.#runs, this.#around);
@@ -230,8 +233,10 @@ export class Holdfast {
 
   async close(): Promise<void> {
     await this.#events.drain();
-    await this.#runs.close();
+    await this.#runs.leave();
     await this.gateway.close();
+    // Others take them over from here on: what our servers were doing has ended by now.
+    await this.#runs.close();
     await Promise.all([
       this.#events.close(),
       this.#ledger.close(),

@@ -8,7 +8,7 @@ import { logger } from "../observe/log.ts";
 import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
 import { stateFolder } from "../state-folder.ts";
-import { PidRecords, reap } from "../upstream/pid-records.ts";
+import { PidRecords, reap, reapDead } from "../upstream/pid-records.ts";
 import { untilSignal } from "./signals.ts";
 import { loadMiddlewares } from "../user-middleware.ts";
 
@@ -61,13 +61,18 @@ export async function open(
       runs: state,
     },
     records,
+    orphansEnded: async () => {
+      await reaped;
+      tellReaped(await reapDead(pids));
+    },
     report,
     redact: (text) => redact(text),
     passive,
   });
-  const reaped = reap(pids).then((count) => {
+  const tellReaped = (count: number): void => {
     if (count > 0) tell(`ended ${count} processes that a killed gateway had left behind`);
-  });
+  };
+  const reaped = reap(pids).then(tellReaped);
   return {
     holdfast,
     config,

@@ -15,6 +15,8 @@ export interface ClaimsOptions {
   readonly door: Door;
   /** Resolves when as many tools are known as can be waited for. */
   readonly listed: () => Promise<void>;
+  /** Ends what the servers of dead processes are still doing: nobody could tell whether it will happen. */
+  readonly orphansEnded: () => Promise<void>;
   readonly writer: (id: string) => Writer;
   /** Whether there is room for another run. */
   readonly hasRoom: () => boolean;
@@ -45,7 +47,8 @@ export class Claims {
   }
 
   async #claimAll(): Promise<void> {
-    const { store, hasRoom, isDriven } = this.#options;
+    const { store, hasRoom, isDriven, orphansEnded } = this.#options;
+    await orphansEnded();
     while (hasRoom()) {
       // oxlint-disable no-await-in-loop -- one after the other
       const run = await store.claim();

@@ -29,6 +29,8 @@ export interface RunsOptions {
   readonly storeExists: () => boolean;
   /** Resolves when as many tools are known as can be waited for. */
   readonly listed: () => Promise<void>;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
   readonly report: Report;
   /** Milliseconds for which ended runs are kept, and how many at most. */
   readonly keepMs: number;
@@ -184,6 +186,9 @@ export class Runs {
 
   /** Takes up what other processes have left behind, now and from time to time. Never rejects. */
   async recover(): Promise<void> {
+    // Another process may come to make the store.
+    const look = (): void => void (this.#options.storeExists() && this.#open());
+    this.#timers.push(every(claimEvery, look));
     try {
       if (!this.#options.storeExists()) return;
       this.#open();
@@ -193,14 +198,18 @@ export class Runs {
     }
   }
 
-  /** Begins nothing more, waits for steps under way for up to 5 s, and leaves the rest to others. */
-  async close(): Promise<void> {
+  /** Begins nothing more, and waits for steps under way for up to 5 s. */
+  async leave(): Promise<void> {
     this.#isLeaving = true;
     for (const timer of this.#timers) timer.clear();
     const active = [...this.#active.values()];
     // Nobody could take up a chain.
     for (const run of active) if (!run.isSaga) run.cancel.cancel(disconnected);
     await settlesWithin(Promise.all(active.map(({ ended }) => ended)), leaveTime);
+  }
+
+  /** Leaves what is left to others. */
+  async close(): Promise<void> {
     await this.#options.store.close().catch(() => {});
   }
 
@@ -373,15 +382,13 @@ export class Runs {
 
   async #takeCommands(): Promise<void> {
     for (const [id, active] of [...this.#active].filter(([, { isSaga }]) => isSaga)) {
-      try {
-        // oxlint-disable no-await-in-loop -- a few reads a second
-        const command = await this.#options.store.takeCommand(id);
-        if (command?.["type"] === "cancel") await active.takeBack(takenBack).catch(() => {});
-        // oxlint-enable no-await-in-loop
-      } catch (error) {
-        // Who drives it hears of that at the next write.
+      // oxlint-disable no-await-in-loop -- a few reads a second
+      const command = await this.#options.store.takeCommand(id).catch((error: unknown) => {
+        // It has ended meanwhile; where it was taken over, its next write tells.
         if (!(error instanceof LeaseLost)) throw error;
-      }
+      });
+      if (command?.["type"] === "cancel") await active.takeBack(takenBack).catch(() => {});
+      // oxlint-enable no-await-in-loop
     }
   }
 

@@ -102,7 +102,8 @@ class Walker {
     } catch (thrown) {
       if (!(thrown instanceof StepFailed)) throw thrown;
       const { action = "fail" } = step.onError ?? {};
-      if (action === "fail" || signal.reason !== undefined) throw thrown;
+      const isCut = signal.reason !== undefined && thrown.error.code === "cancelled";
+      if (action === "fail" || isCut) throw thrown;
       ({ error } = thrown);
       result = action === "default" ? this.#fallback(node, values, path) : null;
     }
@@ -175,8 +176,6 @@ class Walker {
         limit(async () => {
           const index = start + offset;
           const here = `${path}[${index}]`;
-          if (inside.reason !== undefined)
-            throw stepFailed(here, "cancelled", inside.reason.message, inside.reason);
           const own = { ...values, steps: { ...values.steps }, [as]: item, index };
           return this.#body(node, own, here, `${here}.`, inside, errors);
         }),

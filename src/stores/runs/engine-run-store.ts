@@ -209,8 +209,13 @@ export class EngineRunStore implements RunStore {
     });
   }
 
-  release(id: string, afterMs = 0): Promise<void> {
-    return this.#letGo(id, afterMs);
+  /** Where it cannot be written, the lease runs out by itself. */
+  async release(id: string, afterMs = 0): Promise<void> {
+    try {
+      await this.#letGo(id, afterMs);
+    } finally {
+      this.#held.delete(id);
+    }
   }
 
   async #letGo(
