@@ -37,6 +37,8 @@ const deepest = 8;
 
 /** Names that mean something in every expression. */
 const reserved = [...always, "step", "arguments", "result", "index"];
+/** What is no name in an expression, but means something without being one. */
+const literals = ["true", "false", "null"];
 
 /** Compiles a definition and tells what is wrong with it, whatever tools there are. */
 export function checkShape(definition: Definition, kind: RunKind): Shaped {
@@ -115,7 +117,8 @@ function checkStep(
     if (step.pivot) tell("pivot", "is for sagas: a chain undoes nothing");
   }
   const { as } = step.forEach ?? {};
-  if (as !== undefined && (reserved.includes(as) || names.slice(0, -2).includes(as)))
+  const taken = [...reserved, ...literals, ...names.slice(0, -2)];
+  if (as !== undefined && taken.includes(as))
     problems.push({ path: [...at, "forEach", "as"], message: `the name "${as}" is taken` });
   if (step.onError !== undefined) checkOnError(step.onError, [...at, "onError"], problems);
   if (step.onUnknown === "verify" && step.verify === undefined)
