@@ -30,8 +30,8 @@ export interface Config {
   readonly groups: ReadonlyMap<string, Group>;
   /** Chains and sagas by name. */
   readonly workflows: ReadonlyMap<string, Workflow>;
-  /** Where more of them may be: a folder and the files in it, absolute. */
-  readonly workflowFiles: readonly string[];
+  /** The folder where more of them may be, absolute. */
+  readonly workflowFolder: string;
   readonly inline: InlineOptions;
   readonly runs: RunOptions;
   /** Where runs are kept: `sqlite`, `sqlite:FILE` with an absolute path, or a URL, which may hold a secret. */
@@ -73,22 +73,17 @@ export async function loadConfig(lookup: Lookup): Promise<Config> {
   const asks = text.includes("${input:");
   const inputs = asks ? await readInputs(join(dirname(file), "inputs.json")) : {};
   const config = parseConfig(text, { file, env, home, inputs });
-  const { workflows, files } = await readWorkflows(config.workflowFiles[0] ?? "");
-  return {
-    ...config,
-    workflows: joined(config, workflows),
-    workflowFiles: [...config.workflowFiles, ...files],
-  };
+  return { ...config, workflows: joined(config, await readWorkflows(config.workflowFolder)) };
 }
 
 /** The definitions of the file and those of the folder. Throws ConfigError where a name is taken. */
 function joined(
-  { file, workflows, groups, workflowFiles: [folder = ""] }: Config,
+  { file, workflows, groups, workflowFolder }: Config,
   more: Config["workflows"],
 ): Config["workflows"] {
   for (const name of more.keys())
     if (workflows.has(name) || groups.has(name) || ownToolNames.includes(name)) {
-      const message = `${folder} has a definition of this name, which is taken`;
+      const message = `${workflowFolder} has a definition of this name, which is taken`;
       throw new ConfigError(file, [{ path: name, message }]);
     }
   return new Map([...workflows, ...more]);
@@ -130,7 +125,7 @@ export function parseConfig(text: string, context: Context): Config {
     middleware: middleware.map((path) => absolute(path, around.variables)),
     groups: new Map(Object.entries(groups)),
     workflows: new Map([...ofKind("chain", content.chains), ...ofKind("saga", content.sagas)]),
-    workflowFiles: [absolute(content.workflows, around.variables)],
+    workflowFolder: absolute(content.workflows, around.variables),
     inline,
     runs,
     runStore: store.text.replace(
