@@ -110,13 +110,15 @@ class SagaRun {
       return { state: "completed", output: null, problem: cause.message };
     if (isPastPivot(program, journal))
       return { state: "stuck", reason: "after_pivot", cause, open: this.#failed(cause) };
+    const open = this.#unknown();
+    if (open.length > 0) return { state: "stuck", reason: "unknown", cause, open };
     await journal.writeNote("note:undo", { cause });
     await compensating();
     return this.#compensate(cause);
   }
 
   readonly #perform = async (task: Task): Promise<unknown> => {
-    const { journal, id, cancel, isLeaving, door } = this.#around;
+    const { journal, id, isLeaving, door } = this.#around;
     const { path, body, node } = task;
     const past = journal.of(path);
     const { conclusion } = past ?? {};
@@ -128,10 +130,10 @@ class SagaRun {
     const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
     if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
       throw new StepFailed(conclusion.error);
-    if (cancel.reason !== undefined) throw new Halted("cancelled", cancel.reason.message);
+    // What is in doubt is found out even where nothing more is wanted: it may have to be undone.
+    const inDoubt = past !== undefined && isInDoubt(past);
     if (isLeaving()) throw new Halted("away", "this process is leaving");
-    if (task.signal.reason !== undefined)
-      throw stepFailed(path, "cancelled", task.signal.reason.message);
+    if (!inDoubt) this.#stopUnwanted(task);
     const tool = door.find(body.tool);
     if (tool === undefined || "refused" in tool)
       throw stepFailed(path, "unavailable", `there is no tool "${body.tool}" now`);
@@ -143,12 +145,17 @@ class SagaRun {
       key,
       effect,
     };
-    const inDoubt =
-      past !== undefined && (conclusion === undefined || conclusion.outcome === "unknown");
-    if (inDoubt && tool.effect !== "read")
+    if (inDoubt)
       return this.#doubt(task, tool, past, conclusion?.error ?? interrupted(path, body.tool));
     return this.#attempt(task, tool, intent);
   };
+
+  /** Throws where the run is taken back, or another step has failed. */
+  #stopUnwanted({ path, signal }: Task): void {
+    const { reason } = this.#around.cancel;
+    if (reason !== undefined) throw new Halted("cancelled", reason.message);
+    if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
+  }
 
   /** Writes down what is to be done, does it, and writes down what came of it. */
   async #attempt(task: Task, tool: Tool, intent: Intent): Promise<unknown> {
@@ -248,7 +255,8 @@ class SagaRun {
       return this.#happened(task, intent, (some) => conclude({ ...some, ...by }), "done", value);
     }
     const repeats = this.#repeats.get(path) ?? 1;
-    if (repeats < this.#retryOf(task.node).maxAttempts) {
+    const isWanted = this.#around.cancel.reason === undefined && task.signal.reason === undefined;
+    if (isWanted && repeats < this.#retryOf(task.node).maxAttempts) {
       this.#repeats.set(path, repeats + 1);
       return this.#attempt(task, tool, intent);
     }
@@ -256,6 +264,7 @@ class SagaRun {
     const undone: StepError = { ...error, outcome: "failed" };
     await conclude({ outcome: "failed", error: undone, ...by });
     told(path, tool.name, "failed", undone);
+    this.#stopUnwanted(task);
     throw new StepFailed(undone);
   }
 
@@ -431,9 +440,7 @@ class SagaRun {
 
   #unknown(): Open[] {
     return this.#around.journal.effects.flatMap((effect) => {
-      const { conclusion, path } = effect;
-      const isUnknown = conclusion === undefined || conclusion.outcome === "unknown";
-      if (isUndoPath(path) || !isUnknown || conclusion?.assumed === true) return [];
+      if (!isInDoubt(effect) || this.#wordOf(effect)?.didHappen === false) return [];
       return openOf(effect, "the process ended while it was under way") ?? [];
     });
   }
@@ -445,6 +452,13 @@ class SagaRun {
     ];
   }
 }
+
+/** Whether it may have happened and changed something, and nobody has decided how to take that. */
+const isInDoubt = ({ path, intent, conclusion }: Effect): boolean =>
+  !isUndoPath(path) &&
+  intent.effect !== "read" &&
+  (conclusion === undefined || conclusion.outcome === "unknown") &&
+  conclusion?.assumed !== true;
 
 /** Whether a call happened, and what its result is then. */
 interface Settlement {

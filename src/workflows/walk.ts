@@ -175,8 +175,6 @@ class Walker {
         limit(async () => {
           const index = start + offset;
           const here = `${path}[${index}]`;
-          if (inside.reason !== undefined)
-            throw stepFailed(here, "cancelled", inside.reason.message, inside.reason);
           const own = { ...values, steps: { ...values.steps }, [as]: item, index };
           return this.#body(node, own, here, `${here}.`, inside, errors);
         }),
