@@ -67,6 +67,7 @@ export class Holdfast {
   readonly gateway: Gateway;
   /** The place of the client, as the servers see it. */
   readonly peer = new PeerSlot();
+  readonly runs: Runs;
   readonly #report: Report;
   readonly #metrics = new Metrics();
   readonly #ledger: BudgetLedger;
@@ -77,7 +78,6 @@ export class Holdfast {
   #running: readonly Running[] = [];
   #warnings: readonly string[] = [];
   readonly #around: WorkflowSurroundings;
-  readonly #runs: Runs;
   #config: Config;
   #workflows: Workflows;
   #listed: () => Promise<void> = () => Promise.resolve();
@@ -122,14 +122,14 @@ export class Holdfast {
       config: () => this.#config,
       listed: this.listed,
     };
-    this.#runs = runsOf(this.#around);
-    this.#workflows = workflowsOf(config, this.#runs, this.#around);
+    this.runs = runsOf(this.#around);
+    this.#workflows = workflowsOf(config, this.runs, this.#around);
     this.apply(config, middlewares);
   }
 
   /** Takes up the runs that dead processes have left behind. */
   recover(): Promise<void> {
-    return this.#runs.recover();
+    return this.runs.recover();
   }
 
   /** Puts another config in place: what it has in common with the last goes on as it is. */
@@ -146,7 +146,7 @@ export class Holdfast {
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
     );
-    const workflows = workflowsOf(config, this.#runs, this.#around);
+    const workflows = workflowsOf(config, this.runs, this.#around);
     const own = ownEntry(config, {
       gateway: this.gateway,
       report: this.#report,
@@ -155,7 +155,7 @@ export class Holdfast {
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
-      runs: this.#runs,
+      runs: this.runs,
       workflows: () => this.#workflows,
       door: doorOf(this.#around),
     });
@@ -207,7 +207,7 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
-    await this.#runs.close();
+    await this.runs.close();
     await this.gateway.close();
     await Promise.all([
       this.#ledger.close(),

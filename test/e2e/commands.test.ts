@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,29 +6,11 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { sleep } from "../../src/time.ts";
-import { configFile, main, odd, root, startGateway } from "../support/gateway.ts";
+import { holdfast } from "../support/command.ts";
+import { configFile, main, odd, startGateway } from "../support/gateway.ts";
 import { textOf } from "../support/raw-client.ts";
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs a command to its end. */
-function holdfast(
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Ran {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: options.cwd ?? root,
-    env: { ...process.env, ...options.env },
-    encoding: "utf8",
-    input: "",
-  });
-  return { code: status, out: stdout, err: stderr };
-}
-const on = (mcpServers: JsonObject, ...args: string[]): Ran =>
+const on = (mcpServers: JsonObject, ...args: string[]): ReturnType<typeof holdfast> =>
   holdfast([...args, "--config", configFile({ mcpServers })]);
 
 describe("holdfast check", () => {
