@@ -7,7 +7,7 @@ import { absolute, expand, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Group } from "../groups/group-options.ts";
-import { ConfigError } from "./problems.ts";
+import { ConfigError, NoConfig } from "./problems.ts";
 import { ownToolNames } from "./own-names.ts";
 import type { LogOptions, NameOptions, RunOptions } from "./schema.ts";
 import { serverNames } from "./sections.ts";
@@ -164,7 +164,7 @@ async function findFile({ file, env, cwd, home, platform }: Lookup): Promise<Fou
     }
   }
   const message = `there is no such file; looked for ${candidates.join(" and ")}`;
-  throw new ConfigError("servers.json", [{ path: "", message }]);
+  throw new NoConfig("servers.json", [{ path: "", message }]);
 }
 
 /** The file in the user's configuration folder. */
