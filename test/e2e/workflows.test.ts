@@ -353,34 +353,34 @@ describe("a saga", () => {
     expect(ledger("orders")).toEqual(["create_order", "cancel_order"]);
   });
 
-  it("whose gateway was killed finds out what happened to each element of a loop before it undoes", async () => {
+  it("whose gateway was killed finds out what is in doubt before it undoes, also beside what failed", async () => {
     const reserve = {
-      steps: [
-        {
-          id: "each",
-          forEach: { in: ["melon", "apple"], as: "sku", maxParallel: 2 },
-          tool: "inventory__reserve",
-          arguments: {
-            orderId: "o1",
-            items: [{ sku: "${{ sku }}", quantity: 1 }],
-            key: "${{ step.key }}",
-          },
-          compensate: {
-            tool: "inventory__release",
-            arguments: { reservationId: "${{ result.reservationId }}" },
-          },
-          verify: {
-            tool: "inventory__get_reservation",
-            arguments: { key: "${{ step.key }}" },
-            happened: "${{ result.found }}",
-            result: "${{ result.reservation }}",
-          },
-        },
-      ],
+      id: "reserve",
+      tool: "inventory__reserve",
+      arguments: {
+        orderId: "o1",
+        items: [{ sku: "apple", quantity: 1 }],
+        key: "${{ step.key }}",
+      },
+      compensate: {
+        tool: "inventory__release",
+        arguments: { reservationId: "${{ result.reservationId }}" },
+      },
+      verify: {
+        tool: "inventory__get_reservation",
+        arguments: { key: "${{ step.key }}" },
+        happened: "${{ result.found }}",
+        result: "${{ result.reservation }}",
+      },
     };
+    const fails = {
+      ...orderStep,
+      arguments: { customer: "Ada", items: [{ sku: "nothing", quantity: 1 }] },
+    };
+    const slow = { id: "slow", steps: [{ id: "look", tool: "inventory__stock" }, reserve] };
     const { file, env, ledger, start } = await shop(
-      { inventory: { DELAY_AFTER_MS: "2000" } },
-      { reserve },
+      { inventory: { DELAY_AFTER_MS: "4000" }, orders: { DELAY_MS: "1000" } },
+      { both: { steps: [{ id: "both", parallel: [fails, slow] }] } },
     );
     const killed = new RawClient(process.execPath, [main, "--config", file], {
       cwd: root,
@@ -388,8 +388,11 @@ describe("a saga", () => {
     });
     await killed.initialize();
     await killed.tools();
-    void killed.call("holdfast__reserve");
+    void killed.call("holdfast__both", {}, { progressToken: 1 });
     await expect.poll(() => ledger("inventory"), { timeout: 10_000 }).toEqual(["reserve"]);
+    const isNote = ({ params }: JsonObject): boolean =>
+      String((params as JsonObject | undefined)?.["message"]).startsWith("order failed");
+    await killed.until(() => killed.messages.some(isNote));
     killed.child.kill("SIGKILL");
     await killed.exited;
     const client = await start();
