@@ -1,0 +1,42 @@
+import { test } from "vitest";
+import { jsonSchema } from "../../src/config/json-schema.ts";
+import { expectTable, row, type Option } from "../support/generated-table.ts";
+
+interface Schema {
+  readonly definitions: Readonly<Record<string, Option>>;
+}
+
+const { definitions } = jsonSchema() as unknown as Schema;
+
+/** What an option is where it refers to another place of the schema. */
+function resolved(option: Option): Option {
+  const refs = [option, ...(option.allOf ?? []), ...(option.anyOf ?? [])];
+  const name = refs.flatMap(({ $ref }) => $ref?.split("/").at(-1) ?? [])[0];
+  if (name === undefined || name === "step") return option;
+  const target = definitions[name];
+  return {
+    ...target,
+    ...option,
+    ...(target?.properties !== undefined && { properties: target.properties }),
+  };
+}
+
+/** A row for each key, and for each key within it. */
+const rows = (option: Option, prefix = ""): string[] =>
+  Object.entries(option.properties ?? {}).flatMap(([key, value]) => {
+    const whole = resolved(value);
+    return [row(prefix + key, whole), ...rows(whole, `${prefix}${key}.`)];
+  });
+
+test("the table of a step's keys is what the schema says (UPDATE=1 writes it)", () => {
+  expectTable("docs/workflows.md", "step", rows(definitions["step"] ?? {}));
+});
+
+test("so is the table of a definition's keys", () => {
+  const { steps, ...rest } = definitions["saga"]?.properties ?? {};
+  expectTable(
+    "docs/workflows.md",
+    "definition",
+    rows({ properties: { ...rest, ...{ steps } } as Record<string, Option> }),
+  );
+});
