@@ -37,21 +37,30 @@ export interface WorkflowSurroundings {
 export function runsOf(around: WorkflowSurroundings): Runs {
   const { config, folder, report, listed, orphansEnded } = around;
   // Where runs are kept is settled at the start: those under way cannot move.
-  const { runStore: where, runs } = config();
+  const { store, exists } = runStoreOf(config(), folder, (problem) =>
+    report({ type: "gateway.problem", problem }),
+  );
+  const { runs } = config();
   return new Runs({
     door: doorOf(around),
-    store: openRunStore({
-      where,
-      folder,
-      onProblem: (problem) => report({ type: "gateway.problem", problem }),
-    }),
-    storeExists: () => storeExists(where, folder),
+    store,
+    storeExists: exists,
     listed,
     orphansEnded,
     report,
     ...runs,
   });
 }
+
+/** The store of runs, which opens itself when first used, and whether there is one already. */
+export const runStoreOf = (
+  { runStore: where }: Config,
+  folder: string,
+  onProblem: (problem: string) => void,
+) => ({
+  store: openRunStore({ where, folder, onProblem }),
+  exists: () => storeExists(where, folder),
+});
 
 /** The chains and sagas of a config. */
 export const workflowsOf = (

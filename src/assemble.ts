@@ -74,6 +74,7 @@ export class Holdfast {
   readonly gateway: Gateway;
   /** The place of the client, as the servers see it. */
   readonly peer = new PeerSlot();
+  readonly runs: Runs;
   readonly #report: Report;
   readonly #metrics = new Metrics();
   readonly #ledger: BudgetLedger;
@@ -85,7 +86,6 @@ export class Holdfast {
   #running: readonly Running[] = [];
   #warnings: readonly string[] = [];
   readonly #around: WorkflowSurroundings;
-  readonly #runs: Runs;
   #config: Config;
   #workflows: Workflows;
   #listed: () => Promise<void> = () => Promise.resolve();
@@ -144,14 +144,14 @@ export class Holdfast {
       listed: this.listed,
       orphansEnded,
     };
-    this.#runs = runsOf(this.#around);
-    this.#workflows = workflowsOf(config, this.#runs, this.#around);
+    this.runs = runsOf(this.#around);
+    this.#workflows = workflowsOf(config, this.runs, this.#around);
     this.apply(config, middlewares);
   }
 
   /** Takes up the runs that dead processes have left behind. */
   recover(): Promise<void> {
-    return this.#runs.recover();
+    return this.runs.recover();
   }
 
   /** Puts another config in place: what it has in common with the last goes on as it is. */
@@ -167,7 +167,7 @@ export class Holdfast {
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
     );
-    const workflows = workflowsOf(config, this.#runs, this.#around);
+    const workflows = workflowsOf(config, this.runs, this.#around);
     const own = ownEntry(config, {
       gateway: this.gateway,
       report: this.#report,
@@ -177,7 +177,7 @@ export class Holdfast {
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
-      runs: this.#runs,
+      runs: this.runs,
       workflows: () => this.#workflows,
       door: doorOf(this.#around),
     });
@@ -233,10 +233,10 @@ export class Holdfast {
 
   async close(): Promise<void> {
     await this.#events.drain();
-    await this.#runs.leave();
+    await this.runs.leave();
     await this.gateway.close();
     // Others take them over from here on: what our servers were doing has ended by now.
-    await this.#runs.close();
+    await this.runs.close();
     await Promise.all([
       this.#events.close(),
       this.#ledger.close(),

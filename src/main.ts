@@ -5,6 +5,8 @@ import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
 import { explain } from "./commands/explain.ts";
 import { flushed, UsageError, type Output } from "./commands/output.ts";
+import { run as runWorkflow } from "./commands/run.ts";
+import { cancelRun, listRuns, resolveRun, resumeRun, showRun } from "./commands/runs.ts";
 import { serve } from "./commands/serve.ts";
 import { Interrupted } from "./commands/signals.ts";
 import { tools } from "./commands/tools.ts";
@@ -20,13 +22,20 @@ const help = `Holdfast ${implementation.version}: one MCP server in front of you
   holdfast tools               list every tool as a client sees it
   holdfast explain TOOL        tell what a tool may do, and what follows for its calls
   holdfast call TOOL [JSON]    call a tool, for example: holdfast call everything__echo '{"message":"hi"}'
+  holdfast run NAME [JSON]     run a chain or saga of config to its end, with its steps told on the way
+  holdfast runs [ID]           list the runs of sagas, or show one with its steps
+  holdfast runs cancel ID      undo a saga that is under way
+  holdfast runs resume ID      let a stuck saga try again
+  holdfast runs resolve ID     tell a stuck saga whether a call happened: --happened or --not, and where it is
+                               needed --step STEP and --result JSON
   holdfast demo                start Holdfast with a client of its own, and show what happens
 
   --config FILE   the config file; else $HOLDFAST_CONFIG, ./servers.json, the user's configuration folder
-  --json          print for programs (check, tools, explain, call)
+  --json          print for programs (check, tools, explain, call, run, runs)
   --version, --help
 
-Exit codes: 0 all is well; 1 a server is broken or a call failed; 2 the command line or config is wrong.`;
+Exit codes: 0 all is well; 1 a server is broken, a call failed, a run did not complete; 2 the command line or
+config is wrong.`;
 
 /** Milliseconds in which a client that is about to go can read what is left for it. */
 const clientTime = 1000;
@@ -34,11 +43,12 @@ const clientTime = 1000;
 const readerTime = 600_000;
 
 const line = (text = ""): void => void process.stdout.write(`${text}\n`);
+const note = (text: string): void => void process.stderr.write(`${text}\n`);
 
 async function run(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parse(argv);
   const [command = "serve", first, second, ...rest] = positionals;
-  const output: Output = { line, json: values.json ?? false };
+  const output: Output = { line, note, json: values.json ?? false };
   const { config } = values;
   const expect = (what: string, count: number): void => {
     if (positionals.length - 1 > count || rest.length > 0)
@@ -48,6 +58,10 @@ async function run(argv: readonly string[]): Promise<number> {
   };
   if (values.help === true) return say(help);
   if (values.version === true) return say(implementation.version);
+  const isResolve = command === "runs" && first === "resolve";
+  for (const option of ["happened", "not", "step", "result"] as const)
+    if (values[option] !== undefined && !isResolve)
+      throw new UsageError(`--${option} belongs to holdfast runs resolve ID`);
   switch (command) {
     case "serve":
       expect("no arguments", 0);
@@ -64,11 +78,44 @@ async function run(argv: readonly string[]): Promise<number> {
     case "call":
       expect("the name of a tool and its arguments as JSON", 2);
       return call(config, required(first, "call TOOL [JSON]"), second, output);
+    case "run":
+      expect("the name of a chain or saga and its input as JSON", 2);
+      return runWorkflow(config, required(first, "run NAME [JSON]"), second, output);
+    case "runs":
+      expect("nothing, the id of a run, or cancel, resume or resolve and the id", 2);
+      return runs(config, first, second, values, output);
     case "demo":
       expect("no arguments", 0);
       return demo(config, output);
     default:
       throw new UsageError(`there is no command "${command}"; see holdfast --help`);
+  }
+}
+
+function runs(
+  config: string | undefined,
+  action: string | undefined,
+  id: string | undefined,
+  { happened, not, step, result }: ReturnType<typeof parse>["values"],
+  output: Output,
+): Promise<number> {
+  switch (action) {
+    case undefined:
+      return listRuns(config, output);
+    case "cancel":
+      return cancelRun(config, required(id, "runs cancel ID"), output);
+    case "resume":
+      return resumeRun(config, required(id, "runs resume ID"), output);
+    case "resolve": {
+      const usage = "runs resolve ID --happened|--not [--step STEP] [--result JSON]";
+      if (happened === not) throw new UsageError(`expected holdfast ${usage}`);
+      const word = { happened: happened === true, step, result };
+      return resolveRun(config, required(id, usage), word, output);
+    }
+    default:
+      if (id !== undefined)
+        throw new UsageError(`expected cancel, resume or resolve before the id; got "${action}"`);
+      return showRun(config, action, output);
   }
 }
 
@@ -80,6 +127,10 @@ function parse(argv: readonly string[]) {
       options: {
         config: { type: "string" },
         json: { type: "boolean" },
+        happened: { type: "boolean" },
+        not: { type: "boolean" },
+        step: { type: "string" },
+        result: { type: "string" },
         version: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },

@@ -27,7 +27,8 @@ export async function call(
   return result["isError"] === true ? 1 : 0;
 }
 
-function argumentsOf(json: string | undefined): JsonObject {
+/** A JSON object of the command line. Throws UsageError. */
+export function argumentsOf(json: string | undefined): JsonObject {
   if (json === undefined) return {};
   try {
     const value: unknown = JSON.parse(json);
@@ -38,7 +39,8 @@ function argumentsOf(json: string | undefined): JsonObject {
   throw new UsageError(`expected the arguments as a JSON object, such as '{"a":1}', got ${json}`);
 }
 
-const answerOf = (error: CallError, { effect }: Tool, elapsedMs: number): Result =>
+/** What a call that failed is answered with. */
+export const answerOf = (error: CallError, { effect }: Tool, elapsedMs: number): Result =>
   error.rpc === undefined
     ? failureResult(error, { effect, elapsedMs, alternatives: [] })
     : {

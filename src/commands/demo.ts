@@ -1,19 +1,17 @@
-import type { Call, JsonObject, Progress, Result } from "../call.ts";
+import type { JsonObject, Result } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { Config } from "../config/load.ts";
+import { NoConfig } from "../config/problems.ts";
 import { asCallError } from "../errors.ts";
-import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
 import type { Connection } from "../upstream/connection.ts";
-import { connectStdio } from "../upstream/stdio.ts";
-import { newTrace } from "../trace.ts";
-import { readConfig } from "./open.ts";
-import { untilSignal } from "./signals.ts";
 import { textOf } from "./call.ts";
+import { callOf, since, startHoldfast, startTimeoutMs } from "./demo-client.ts";
+import { OrderStory } from "./demo-order.ts";
+import { readConfig } from "./open.ts";
 import { table, type Output } from "./output.ts";
+import { untilSignal } from "./signals.ts";
 
-const startTimeoutMs = 20_000;
-const callTimeoutMs = 15_000;
 const longestShown = 60;
 
 /** What the demo calls, of the tools that are there. */
@@ -27,48 +25,46 @@ const calls: readonly (readonly [tool: string, args: JsonObject])[] = [
   ["holdfast__status", {}],
 ];
 
-/** `holdfast demo`: a real client starts Holdfast as its server, lists, calls, and prints what happened. */
+/**
+ * `holdfast demo`: a real client starts Holdfast as its server, lists, calls, and prints what happened, where there
+ * is a config; then it places orders. 1 where something came out otherwise than told, else 0.
+ */
 export async function demo(file: string | undefined, output: Output): Promise<number> {
-  const config = await readConfig(file);
-  output.line(`A client starts Holdfast as its only MCP server, on ${config.file}`);
+  const config = await readConfig(file).catch((error: unknown) => {
+    if (error instanceof NoConfig) return undefined;
+    throw error;
+  });
   let connecting: Promise<Connection> | undefined;
-  let closing = 0;
+  const leave = async (): Promise<void> => {
+    await connecting?.then(
+      (connection) => connection.close(),
+      () => {},
+    );
+  };
+  const calling = async ({ file: from }: Config, stop: Cancel): Promise<number> => {
+    output.line(`A client starts Holdfast as its only MCP server, on ${from}`);
+    connecting = startHoldfast({ config: from }, output, stop);
+    const failed = await show(connecting, output, stop);
+    const closing = now();
+    await leave();
+    const gone = since(closing);
+    output.line(`The client leaves; Holdfast and all its servers are gone after ${gone}.`);
+    output.line();
+    return failed;
+  };
+  const story = new OrderStory(output);
   const failed = await untilSignal(
     async (stop) => {
-      connecting = connect(config, output, stop);
-      const count = await show(connecting, output, stop);
-      closing = now();
-      return count;
+      const failures = config === undefined ? 0 : await calling(config, stop);
+      return failures + (await story.tell(stop));
     },
     async () => {
-      await connecting?.then(
-        (connection) => connection.close(),
-        () => {},
-      );
+      await leave();
+      await story.close();
     },
   );
-  output.line(`The client leaves; Holdfast and all its servers are gone after ${since(closing)}.`);
   return failed === 0 ? 0 : 1;
 }
-
-/** Starts Holdfast as a host would. */
-const connect = (config: Config, output: Output, abandon: Cancel): Promise<Connection> =>
-  connectStdio(
-    "holdfast",
-    {
-      command: process.execPath,
-      args: [process.argv[1] ?? "", "serve", "--config", config.file],
-      env: process.env as Record<string, string>,
-      cwd: process.cwd(),
-    },
-    {
-      peer: new PeerSlot({}),
-      problem: (problem) => output.line(`! ${problem}`),
-      stderr: (line) => output.line(`! ${line}`),
-    },
-    startTimeoutMs,
-    abandon,
-  );
 
 /** Prints what there is, and what some calls do. Answers how many of them failed. */
 async function show(
@@ -105,24 +101,6 @@ async function show(
   for (const row of table(rows)) output.line(`  ${row}`);
   return failed;
 }
-
-const since = (from: number): string => `${Math.round(now() - from)} ms`;
-
-const callOf = (
-  tool: string,
-  args: JsonObject,
-  signal: Cancel,
-  onProgress: (progress: Progress) => void,
-): Call => ({
-  upstream: "holdfast",
-  method: "tools/call",
-  params: { name: tool, arguments: args },
-  caller: { principal: "local", session: "demo", client: "holdfast demo" },
-  signal,
-  deadline: { at: now() + callTimeoutMs, max: now() + callTimeoutMs },
-  onProgress,
-  trace: newTrace(undefined),
-});
 
 function describe(result: Result): string {
   const text = textOf(result).replace(/\s+/g, " ").trim();

@@ -1,6 +1,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Holdfast } from "../assemble.ts";
+import { runStoreOf } from "../assemble-workflows.ts";
 import type { Cancel } from "../cancel.ts";
 import { loadConfig, type Config } from "../config/load.ts";
 import { broadcast, type Report } from "../events.ts";
@@ -11,6 +12,7 @@ import { stateFolder } from "../state-folder.ts";
 import { PidRecords, reap, reapDead } from "../upstream/pid-records.ts";
 import { untilSignal } from "./signals.ts";
 import { loadMiddlewares } from "../user-middleware.ts";
+import type { RunStore } from "../workflows/run-store.ts";
 
 /** A Holdfast with its config and its log. */
 export interface Opened {
@@ -103,6 +105,12 @@ export async function openFor<T>(
   const opened = await open(file, options);
   opened.holdfast.peer.introduce({});
   return untilSignal((stop) => work(opened, stop), opened.close);
+}
+
+/** The runs that the state folder or a database has; undefined where there is none yet. Starts no server. */
+export function openRuns(config: Config): RunStore | undefined {
+  const { store, exists } = runStoreOf(config, stateFolder(process.env, homedir()), () => {});
+  return exists() ? store : undefined;
 }
 
 /** The config that a command works on. */

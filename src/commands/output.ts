@@ -4,6 +4,8 @@ import type { Writable } from "node:stream";
 export interface Output {
   /** Writes a line to stdout. */
   readonly line: (text?: string) => void;
+  /** Writes a line to stderr, for a person who waits. */
+  readonly note: (text: string) => void;
   /** Whether programs read it (`--json`). */
   readonly json: boolean;
 }

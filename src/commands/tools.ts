@@ -1,8 +1,8 @@
 import type { Tool } from "../call.ts";
 import type { Config } from "../config/load.ts";
-import { distance } from "fastest-levenshtein";
+import { unknownName } from "./nearest.ts";
 import { openFor, type Opened } from "./open.ts";
-import { table, UsageError, type Output } from "./output.ts";
+import { table, type Output } from "./output.ts";
 
 /** `holdfast tools`: every tool as clients see it. */
 export async function tools(file: string | undefined, output: Output): Promise<number> {
@@ -51,10 +51,7 @@ export async function findTool({ holdfast, config }: Opened, name: string): Prom
   await Promise.race([found, holdfast.settled()]);
   const tool = find();
   if (tool !== undefined) return tool;
-  const nearest = [...gateway.catalog.tools.keys()]
-    .toSorted((a, b) => distance(a, name) - distance(b, name))
-    .slice(0, 3);
-  throw new UsageError(`there is no tool "${name}"; the nearest are ${nearest.join(", ")}`);
+  throw unknownName("tool", name, gateway.catalog.tools.keys());
 }
 
 /** Whether another server might get the name of a tool, once it has told its own. */

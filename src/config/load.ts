@@ -8,7 +8,7 @@ import { absolute, expand, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Group } from "../groups/group-options.ts";
-import { ConfigError } from "./problems.ts";
+import { ConfigError, NoConfig } from "./problems.ts";
 import { ownToolNames } from "./own-names.ts";
 import type { LogOptions, NameOptions, RunOptions } from "./schema.ts";
 import { serverNames } from "./sections.ts";
@@ -31,8 +31,8 @@ export interface Config {
   readonly groups: ReadonlyMap<string, Group>;
   /** Chains and sagas by name. */
   readonly workflows: ReadonlyMap<string, Workflow>;
-  /** Where more of them may be: a folder and the files in it, absolute. */
-  readonly workflowFiles: readonly string[];
+  /** The folder where more of them may be, absolute. */
+  readonly workflowFolder: string;
   readonly inline: InlineOptions;
   readonly runs: RunOptions;
   /** Where runs are kept: `sqlite`, `sqlite:FILE` with an absolute path, or a URL, which may hold a secret. */
@@ -76,22 +76,17 @@ export async function loadConfig(lookup: Lookup): Promise<Config> {
   const asks = text.includes("${input:");
   const inputs = asks ? await readInputs(join(dirname(file), "inputs.json")) : {};
   const config = parseConfig(text, { file, env, home, inputs });
-  const { workflows, files } = await readWorkflows(config.workflowFiles[0] ?? "");
-  return {
-    ...config,
-    workflows: joined(config, workflows),
-    workflowFiles: [...config.workflowFiles, ...files],
-  };
+  return { ...config, workflows: joined(config, await readWorkflows(config.workflowFolder)) };
 }
 
 /** The definitions of the file and those of the folder. Throws ConfigError where a name is taken. */
 function joined(
-  { file, workflows, groups, workflowFiles: [folder = ""] }: Config,
+  { file, workflows, groups, workflowFolder }: Config,
   more: Config["workflows"],
 ): Config["workflows"] {
   for (const name of more.keys())
     if (workflows.has(name) || groups.has(name) || ownToolNames.includes(name)) {
-      const message = `${folder} has a definition of this name, which is taken`;
+      const message = `${workflowFolder} has a definition of this name, which is taken`;
       throw new ConfigError(file, [{ path: name, message }]);
     }
   return new Map([...workflows, ...more]);
@@ -133,7 +128,7 @@ export function parseConfig(text: string, context: Context): Config {
     middleware: middleware.map((path) => absolute(path, around.variables)),
     groups: new Map(Object.entries(groups)),
     workflows: new Map([...ofKind("chain", content.chains), ...ofKind("saga", content.sagas)]),
-    workflowFiles: [absolute(content.workflows, around.variables)],
+    workflowFolder: absolute(content.workflows, around.variables),
     inline,
     runs,
     runStore: store.text.replace(
@@ -183,7 +178,7 @@ async function findFile({ file, env, cwd, home, platform }: Lookup): Promise<Fou
     }
   }
   const message = `there is no such file; looked for ${candidates.join(" and ")}`;
-  throw new ConfigError("servers.json", [{ path: "", message }]);
+  throw new NoConfig("servers.json", [{ path: "", message }]);
 }
 
 /** The file in the user's configuration folder. */

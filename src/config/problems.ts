@@ -30,6 +30,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** There is no configuration file in any of the places where it is looked for. */
+export class NoConfig extends ConfigError {}
+
 /** `FILE:LINE:COLUMN: PATH: MESSAGE`, less what is not known. */
 export function problemLine(file: string, problem: ConfigProblem): string {
   const { path, message, line, column } = problem;

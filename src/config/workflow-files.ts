@@ -12,13 +12,6 @@ import { parseJsonc } from "./jsonc.ts";
 import { ConfigError, showPath } from "./problems.ts";
 import { shapeFindings } from "./shape.ts";
 
-/** Where chains and sagas were found. */
-export interface WorkflowFiles {
-  readonly workflows: ReadonlyMap<string, Workflow>;
-  /** Absolute, in the order of their names. */
-  readonly files: readonly string[];
-}
-
 const extensions = [".json", ".yaml", ".yml"];
 const fileName = /^[A-Za-z0-9_-]{1,40}$/;
 
@@ -26,9 +19,8 @@ const fileName = /^[A-Za-z0-9_-]{1,40}$/;
  * The definitions in a folder, by the names of their files; none where there is no such folder. Each file is a
  * definition with its `kind`. Rejects with a ConfigError where one cannot be used.
  */
-export async function readWorkflows(folder: string): Promise<WorkflowFiles> {
-  const names = await list(folder);
-  const files = names.map((name) => join(folder, name));
+export async function readWorkflows(folder: string): Promise<ReadonlyMap<string, Workflow>> {
+  const files = await listWorkflows(folder);
   const read = await Promise.all(files.map(readWorkflow));
   const workflows = new Map<string, Workflow>();
   for (const [index, file] of files.entries()) {
@@ -39,13 +31,17 @@ export async function readWorkflows(folder: string): Promise<WorkflowFiles> {
     const workflow = read[index];
     if (workflow !== undefined) workflows.set(name, workflow);
   }
-  return { workflows, files };
+  return workflows;
 }
 
-async function list(folder: string): Promise<string[]> {
+/** The files of a folder that should hold definitions, absolute, in the order of their names. */
+export async function listWorkflows(folder: string): Promise<string[]> {
   try {
     const names = await readdir(folder);
-    return names.filter((name) => extensions.includes(extname(name))).toSorted();
+    return names
+      .filter((name) => extensions.includes(extname(name)))
+      .toSorted()
+      .map((name) => join(folder, name));
   } catch (error) {
     if (isMissing(error)) return [];
     throw problem(folder, whyUnreadable(error));

@@ -74,7 +74,15 @@ const steps = {
   type: "array",
   items: {
     type: "object",
-    properties: { step: text, tool: text, effect: text, state: text, error: text, undoError: text },
+    properties: {
+      step: text,
+      tool: text,
+      effect: text,
+      state: text,
+      undo: text,
+      error: text,
+      undoError: text,
+    },
     required: ["step", "tool", "state"],
   },
 };

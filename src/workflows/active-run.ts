@@ -37,8 +37,11 @@ export class ActiveRun {
   readonly #report: Report;
   readonly #begun = now();
   readonly #listeners = new Set<(progress: Progress) => void>();
-  readonly #total: number;
+  /** Calls, as far as can be told before lists are known. */
+  #total: number;
   #done = 0;
+  /** Since the last step was done. */
+  #started = 0;
   #state: RunState = "running";
   #outcome: JsonObject | undefined;
   #endedAt: number | undefined;
@@ -89,10 +92,20 @@ export class ActiveRun {
   readonly told = (step: string, tool: string, phase: StepPhase, error?: StepError): void => {
     const why = error !== undefined && { error: error.message };
     this.#report({ type: "run.step", run: this.#info, step, tool, phase, ...why });
-    if (phase !== "started") this.#done++;
-    const total = Math.max(this.#total, this.#done);
-    const message = `${step} ${phase.replace("_", " ")}: ${tool}, step ${Math.min(this.#done + 1, total)} of ${total}`;
-    for (const listener of this.#listeners) listener({ progress: this.#done, total, message });
+    if (phase === "started") this.#started++;
+    else {
+      this.#started = 0;
+      this.#done++;
+    }
+    const number = this.#done + this.#started;
+    this.#total = Math.max(this.#total, number);
+    const total = this.#total;
+    const isUndo = phase === "undone" || phase === "undo_failed";
+    const count = isUndo ? "" : `, step ${number} of ${total}`;
+    const message = `${step} ${phase.replace("_", " ")}: ${tool}${count}`;
+    // A note that is no greater than the one before is not passed on.
+    const progress = this.#done + this.#started / (this.#started + 1);
+    for (const listener of this.#listeners) listener({ progress, total, message });
   };
 
   /** It has come to its end, or is stuck. */

@@ -68,6 +68,7 @@ function stepOf(effect: Effect, journal: Journal, run: RunState): JsonObject {
     step: path,
     tool: intent.tool,
     effect: intent.effect,
+    ...(conclusion?.undo !== undefined && { undo: conclusion.undo.tool }),
     state: stateOf(effect, undone, run),
     ...(conclusion?.error !== undefined && { error: conclusion.error.message }),
     ...(undone?.conclusion?.error !== undefined && {

@@ -1,34 +1,16 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { sleep } from "../../src/time.ts";
-import { configFile, main, odd, root, startGateway } from "../support/gateway.ts";
+import { holdfast } from "../support/command.ts";
+import { configFile, main, odd, startGateway, temporaryFolder } from "../support/gateway.ts";
 import { textOf } from "../support/raw-client.ts";
 
-interface Ran {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-/** Runs a command to its end. */
-function holdfast(
-  args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
-): Ran {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...args], {
-    cwd: options.cwd ?? root,
-    env: { ...process.env, ...options.env },
-    encoding: "utf8",
-    input: "",
-  });
-  return { code: status, out: stdout, err: stderr };
-}
-const on = (mcpServers: JsonObject, ...args: string[]): Ran =>
+const on = (mcpServers: JsonObject, ...args: string[]): ReturnType<typeof holdfast> =>
   holdfast([...args, "--config", configFile({ mcpServers })]);
 
 describe("holdfast check", () => {
@@ -217,7 +199,35 @@ describe("the command line", () => {
     expect(out).toMatch(/^tools\/list +\d+ tools/m);
     expect(out).toContain("The sum of 2 and 40 is 42.");
     expect(out).toContain("4 progress notes");
-    expect(out.split("\n").length).toBeLessThan(25);
+    expect(out).toMatch(/^ {2}Ada orders 3 apples +completed +1\.5 USD, shipped, and told so/m);
+    expect(out).toMatch(
+      /^ {2}Bob orders 1 melon +compensated +out of stock: melon; undone: order, payment/m,
+    );
+    expect(out).toMatch(/^ {2}A chain reports +completed +1 shipped, 1 cancelled, out of melon/m);
+    expect(out).toMatch(/^ {2}Cy orders 2 apples +killed/m);
+    expect(out).toMatch(/^ {2}Holdfast starts again +completed/m);
+    expect(out).toMatch(/^ {2}Ada +create, ship +charge +reserve +send$/m);
+    expect(out).toMatch(/^ {2}Bob +create, cancel +charge, refund +- +-$/m);
+    expect(out).toMatch(/^ {2}Cy +create, ship +charge +reserve +send$/m);
+    expect(out).not.toMatch(/^!/m);
+    expect(out.split("\n").length).toBeLessThan(40);
     expect(code).toBe(0);
+  });
+
+  it("runs the demo where there is no config, and leaves nothing behind when a signal ends it", async () => {
+    const folder = temporaryFolder();
+    const child = spawn(process.execPath, [main, "demo"], {
+      cwd: folder,
+      env: { ...process.env, TMPDIR: folder, TEMP: folder, XDG_CONFIG_HOME: folder },
+    });
+    const closed = once(child, "close");
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += String(chunk);
+      if (out.includes("Bob orders")) child.kill("SIGINT");
+    });
+    expect(await closed).toEqual([130, null]);
+    expect(out).toMatch(/^A saga, place_order/);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
