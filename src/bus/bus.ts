@@ -1,4 +1,4 @@
-import type { Call, Caller, Tool } from "../call.ts";
+import type { Call } from "../call.ts";
 import { matchesAny } from "../catalog/glob.ts";
 import type { GatewayEvent } from "../events.ts";
 import { after, settlesWithin } from "../time.ts";
@@ -9,14 +9,7 @@ import {
   type CloudEvent,
   type Notice,
 } from "./cloud-event.ts";
-import {
-  callerOf,
-  contentOf,
-  gatewayTypes,
-  ofEndedCall,
-  shelves,
-  type EndedCall,
-} from "./gateway-events.ts";
+import { callerOf, contentOf, gatewayTypes, shelves } from "./gateway-events.ts";
 import { History, type Kept } from "./history.ts";
 
 /** Somebody who wants events. */
@@ -87,8 +80,7 @@ export class Bus {
     const number = ++this.#count;
     if (subscribers.length === 0 && (type === "call.succeeded" || type === "call.answered")) {
       const roughly = this.#roughly ?? this.#look();
-      const kept = new KeptCall(number, roughly, type, event.call, event.ms);
-      return this.history.keep("calls", kept);
+      return this.history.keepAnswered(number, roughly, type, event.call, event.ms);
     }
     const at = Date.now();
     const shelf = shelves[type];
@@ -185,42 +177,5 @@ class KeptEvent implements Kept {
 
   event(): CloudEvent {
     return this.#notice.event;
-  }
-}
-
-/** The words that are kept of a call that ended with an answer: its arguments and its result are let go. */
-class KeptCall implements Kept, EndedCall {
-  readonly number: number;
-  readonly at: number;
-  readonly type: string;
-  readonly method: string;
-  readonly upstream: string;
-  readonly tool: Tool | undefined;
-  readonly caller: Caller;
-  readonly trace: string;
-  readonly ms: number;
-
-  constructor(number: number, at: number, type: string, call: EndedCall, ms: number) {
-    this.number = number;
-    this.at = at;
-    this.type = type;
-    this.method = call.method;
-    this.upstream = call.upstream;
-    this.tool = call.tool;
-    this.caller = call.caller;
-    this.trace = call.trace;
-    this.ms = ms;
-  }
-
-  get owner(): string {
-    return this.caller.principal;
-  }
-
-  get bytes(): number {
-    return 0;
-  }
-
-  event(): CloudEvent {
-    return gatewayCloudEvent(this.number, this.at, this.type, ofEndedCall(this, this.ms));
   }
 }

@@ -129,7 +129,7 @@ const history = z
       .max(100_000)
       .default(1000)
       .describe(
-        "Events that are kept at most, of each of three kinds: calls, what else happens in the gateway, and users' events.",
+        "Events that are kept at most, of each of four kinds: calls that were answered, what else happens to calls, what else happens in the gateway, and users' events.",
       ),
     maxBytes: z
       .int()

@@ -43,7 +43,7 @@ export const callerOf = (event: GatewayEvent): Caller | undefined =>
   "call" in event ? event.call.caller : "run" in event ? event.run.caller : undefined;
 
 /** What a call that ended needs to be told of later; nothing of its arguments or its result. */
-export type EndedCall = Pick<Call, "method" | "upstream" | "tool" | "caller" | "trace">;
+type EndedCall = Pick<Call, "method" | "upstream" | "tool" | "caller" | "trace">;
 
 interface Content {
   readonly subject?: string;

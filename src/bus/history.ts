@@ -1,3 +1,6 @@
+import type { AnsweredType } from "./answered-calls.ts";
+import { AnsweredCalls } from "./answered-calls.ts";
+import type { Call } from "../call.ts";
 import { matches } from "../catalog/glob.ts";
 import type { CloudEvent } from "./cloud-event.ts";
 import type { HistoryOptions } from "./events-options.ts";
@@ -39,6 +42,7 @@ type Shelf = "calls" | "gateway" | "users";
 /** The last events, so many of each kind that none pushes out the others. */
 export class History {
   #maxAgeMs = 0;
+  #answered = new AnsweredCalls(0);
   #shelves: Readonly<Record<Shelf, Ring>> = {
     calls: new Ring(0, 0),
     gateway: new Ring(0, 0),
@@ -49,6 +53,7 @@ export class History {
   bound({ maxEvents, maxBytes, maxAgeMs }: HistoryOptions): void {
     const { calls, gateway, users } = this.#shelves;
     this.#maxAgeMs = maxAgeMs;
+    this.#answered = this.#answered.resized(maxEvents);
     this.#shelves = {
       calls: calls.resized(maxEvents, Infinity),
       gateway: gateway.resized(maxEvents, Infinity),
@@ -60,6 +65,11 @@ export class History {
     this.#shelves[shelf].add(kept);
   }
 
+  /** Keeps that a call was answered; `at` is milliseconds since 1970, `ms` how long it took. */
+  keepAnswered(number: number, at: number, type: AnsweredType, call: Call, ms: number): void {
+    this.#answered.add(number, at, type, call, ms);
+  }
+
   find({ type, since, limit, principal }: Query): Found {
     const from = Math.max(since, Date.now() - this.#maxAgeMs);
     const fits = (kept: Kept): boolean =>
@@ -67,10 +77,11 @@ export class History {
       (kept.owner === undefined || kept.owner === principal) &&
       (type === undefined || matches(type, kept.type));
     const { calls, gateway, users } = this.#shelves;
-    const all = [calls, gateway, users].flatMap((ring) => ring.all().filter(fits));
+    const kept = [this.#answered, calls, gateway, users];
+    const all = kept.flatMap((some) => some.all().filter(fits));
     const found = all.toSorted((a, b) => a.number - b.number);
     return {
-      events: found.slice(Math.max(0, found.length - limit)).map((kept) => kept.event()),
+      events: found.slice(Math.max(0, found.length - limit)).map((one) => one.event()),
       more: found.length > limit,
     };
   }

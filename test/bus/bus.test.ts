@@ -164,6 +164,22 @@ describe("the history", () => {
     expect(find().slice(0, 2)).toMatchObject([{ type: "config.problem" }, { type: "mine" }]);
   });
 
+  it("keeps calls that were answered apart, and the newest when it is bounded otherwise", () => {
+    const { bus, find } = setUp();
+    bus.take(failed("no"));
+    for (let ms = 0; ms < 25; ms++)
+      bus.take({ type: "call.succeeded", call: call(), result: ok(), ms });
+    const durations = (): unknown[] =>
+      find("call.succeeded").map(({ data }) => (data as { ms: number }).ms);
+    expect(durations()).toEqual([15, 16, 17, 18, 19, 20, 21, 22, 23, 24]);
+    expect(find("call.failed")).toHaveLength(1);
+    bus.history.bound({ ...history, maxEvents: 3 });
+    expect(durations()).toEqual([22, 23, 24]);
+    bus.history.bound({ ...history, maxEvents: 0 });
+    bus.take({ type: "call.succeeded", call: call(), result: ok(), ms: 1 });
+    expect(find()).toEqual([]);
+  });
+
   it("keeps users' events in so many bytes", async () => {
     const { bus, find } = setUp();
     for (let n = 0; n < 5; n++) await bus.publish("x", n, 300, call());
