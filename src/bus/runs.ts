@@ -7,7 +7,7 @@ import { CallError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { ownName } from "../own/own-tools.ts";
 import { implementation } from "../version.ts";
-import { sessionAfter } from "./cloud-event.ts";
+import { sessionAfter, type CloudEvent } from "./cloud-event.ts";
 import type { RunOptions } from "./events-options.ts";
 
 /** The way from events to tools. */
@@ -19,6 +19,8 @@ export interface Cause {
   /** How many events led to it. */
   readonly depth: number;
   readonly trace?: string | undefined;
+  /** The one event that a chain or a saga is started by; its definition can read it. */
+  readonly event?: CloudEvent | undefined;
   readonly signal: Cancel;
 }
 
@@ -48,11 +50,15 @@ export async function callFor(
   door: Door,
   tool: Tool,
   args: JsonObject,
-  { principal, depth, trace, signal }: Cause,
+  { principal, depth, trace, event, signal }: Cause,
 ): Promise<Result> {
   const caller = { principal, session: sessionAfter(depth), client: implementation.name };
-  const _meta = trace !== undefined && { _meta: { traceparent: parentOf(trace) } };
-  const result = await door.callTool(tool, { arguments: args, ..._meta }, { caller, signal });
+  const _meta = {
+    ...(trace !== undefined && { traceparent: parentOf(trace) }),
+    // No server is told what is meant for a definition of ours.
+    ...(tool.upstream === ownName && event !== undefined && { "holdfast/event": event }),
+  };
+  const result = await door.callTool(tool, { arguments: args, _meta }, { caller, signal });
   if (result["isError"] !== true) return result;
   throw new CallError("upstream_error", `${tool.name} said: ${textOf(result)}`, {
     outcome: "answered",

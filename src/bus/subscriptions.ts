@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import pLimit from "p-limit";
 import type { Caller, JsonObject, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { cancelled, messageOf } from "../errors.ts";
+import { disconnected, messageOf } from "../errors.ts";
 import { compileExpression } from "../expressions/expression.ts";
 import { compileTemplate } from "../expressions/template.ts";
 import type { Subscriber } from "./bus.ts";
@@ -134,7 +134,8 @@ export class Subscription implements Subscriber {
     this.#dropped += waiting;
     this.#limit.clearQueue();
     if (waiting > 0) this.#tell(`it ends, and ${waiting} events that waited are dropped`);
-    if (atOnce) this.#stop.cancel(cancelled(`${this.#name} ends`));
+    // Nobody takes back what events have started: a saga goes on with the next process.
+    if (atOnce) this.#stop.cancel(disconnected);
   }
 
   #holdsFor({ event }: Notice): boolean {
@@ -155,7 +156,7 @@ export class Subscription implements Subscriber {
       const refusal = this.owner && mayRun(tool, this.owner);
       if (refusal !== undefined) throw new Error(refusal);
       const principal = this.owner?.principal ?? owner ?? "local";
-      const cause = { principal, depth, trace: event.trace, signal: this.#stop };
+      const cause = { principal, depth, event, trace: event.trace, signal: this.#stop };
       await callFor(door, tool, this.#argumentsOf(event), cause);
     } catch (error) {
       this.#count(error);

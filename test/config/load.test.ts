@@ -168,7 +168,7 @@ test("names, builtins and log have defaults and can be set", async () => {
     middleware: [],
     groups: new Map(),
     workflows: new Map(),
-    workflowFiles: [join(root, "cwd/workflows")],
+    workflowFolder: join(root, "cwd/workflows"),
     inline: { allow: ["*"], effects: ["read", "idempotent", "write"], consent: "elicit" },
     runs: { keepMs: 604_800_000, maxRuns: 10_000, maxBytes: 1_073_741_824 },
     runStore: "sqlite",
