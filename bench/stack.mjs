@@ -1,15 +1,20 @@
 // What the stack itself costs a call that meets no trouble, side by side in one run:
 //   node bench/stack.mjs [--calls=200000] [--rounds=9]
 // bare: the handle alone. read, write: our whole stack, as config gives it by default. all: everything
-// that can be on for a read, without a hit in the cache. cockatiel: its wrap of timeout, retry, circuit
+// that can be on for a read, without a hit in the cache. heard: a write whose events are counted, as in
+// Holdfast. told: the same, whose events go over the bus too, to the history that config gives by default. cockatiel: its wrap of timeout, retry, circuit
 // breaker and bulkhead, the four that it shares with us. One call at a time, and 64 in flight.
 import process from "node:process";
 import * as cockatiel from "cockatiel";
 import { BudgetLedger } from "../dist/budget-ledger.js";
+import { Bus } from "../dist/bus/bus.js";
+import { eventsOptions } from "../dist/bus/events-options.js";
 import { compose } from "../dist/call.js";
 import { Cancel } from "../dist/cancel.js";
 import { resolvePolicies } from "../dist/config/policies.js";
 import { Epoch } from "../dist/epoch.js";
+import { broadcast } from "../dist/events.js";
+import { Metrics } from "../dist/observe/metrics.js";
 import { stack } from "../dist/policies/stack.js";
 import { MemoryStore } from "../dist/stores/memory.js";
 
@@ -30,7 +35,7 @@ const everything = {
   result: { maxBytes: 1_000_000 },
 };
 
-function ours(effect, levels) {
+function ours(effect, levels, report = () => {}) {
   const policies = resolvePolicies(levels);
   const tool = {
     name: "up__do",
@@ -42,7 +47,7 @@ function ours(effect, levels) {
   };
   const { middlewares } = stack({
     upstream: "up",
-    report: () => {},
+    report,
     policies,
     policiesOf: () => policies,
     allPolicies: [policies],
@@ -92,9 +97,14 @@ const wrapped = cockatiel.wrap(
   cockatiel.timeout(30_000, cockatiel.TimeoutStrategy.Aggressive),
 );
 
+const bus = new Bus((text) => text);
+bus.history.bound(eventsOptions.parse({}).history);
+
 const rows = {
   bare: () => handle(),
   write: ours("write", []),
+  heard: ours("write", [], broadcast([new Metrics().take])),
+  told: ours("write", [], broadcast([new Metrics().take, bus.take])),
   read: ours("read", []),
   all: ours("read", [everything]),
   cockatiel: () => wrapped.execute(handle),

@@ -1,7 +1,9 @@
 /*
  * Holdfast's own tools, and what they need to know of all the rest.
  */
+import type { Events } from "./bus/events.ts";
 import type { Call, Deadline, JsonObject, Result, Tool } from "./call.ts";
+import { matchesAny } from "./catalog/glob.ts";
 import type { Config } from "./config/load.ts";
 import { allPoliciesOf, type ServerConfig } from "./config/server.ts";
 import type { Report } from "./events.ts";
@@ -9,11 +11,15 @@ import type { Entry, Gateway } from "./gateway.ts";
 import { groupTool, type Providers } from "./groups/group-tool.ts";
 import type { Metrics } from "./observe/metrics.ts";
 import { batchTool } from "./own/batch-tool.ts";
+import { flushEventsTool } from "./own/flush-events-tool.ts";
 import { findProvidersTool } from "./own/find-providers-tool.ts";
 import { invalidateCacheTool } from "./own/invalidate-cache-tool.ts";
 import { OwnTools, ownName, unknownTool, type OwnTool } from "./own/own-tools.ts";
+import { publishEventTool } from "./own/publish-event-tool.ts";
+import { queryAuditTool, queryEventsTool } from "./own/query-event-tools.ts";
 import { readResultTool } from "./own/read-result-tool.ts";
 import { statusTool } from "./own/status-tool.ts";
+import { subscribeEventTool, unsubscribeEventTool } from "./own/subscribe-event-tools.ts";
 import { observe } from "./policies/observe.ts";
 import type { PolicyOptions } from "./policies/all-options.ts";
 import { deadline } from "./policies/timeout.ts";
@@ -32,6 +38,7 @@ export interface OwnSurroundings {
   readonly report: Report;
   readonly metrics: Metrics;
   readonly results: KeptResults;
+  readonly events: Events;
   readonly status: () => Promise<JsonObject>;
   readonly invalidate: (what: Invalidation) => Promise<number>;
   readonly isHealthy: (upstream: string) => Promise<boolean>;
@@ -45,10 +52,8 @@ export interface OwnSurroundings {
 const groupTime = timeoutOptions.parse({});
 
 /** The entry of Holdfast's own tools, as config has them. */
-export function ownEntry(
-  { builtins, groups, workflows, servers }: Config,
-  around: OwnSurroundings,
-): Entry {
+export function ownEntry(config: Config, around: OwnSurroundings): Entry {
+  const { builtins, groups, workflows, servers } = config;
   const { gateway, report, results } = around;
   const providers = providersOf(around);
   const tools: OwnTool[] = [
@@ -67,6 +72,7 @@ export function ownEntry(
       },
     }),
     ...(someUse(servers, isGuarded) ? [readResultTool(results)] : []),
+    ...eventTools(config, around.events),
     ...(groups.size > 0 ? [findProvidersTool(groups, providers)] : []),
     ...[...groups].map(([name, group]) => groupTool(name, group, providers)),
     ...runTools(around),
@@ -76,8 +82,11 @@ export function ownEntry(
   ];
   const byName = new Map(tools.map((tool) => [nameOf(tool), tool]));
   return {
-    upstream: new OwnTools(byName, ({ params, caller }) =>
-      results.read(String(params["uri"]), caller),
+    upstream: new OwnTools(
+      byName,
+      ({ params, caller }) => results.read(String(params["uri"]), caller),
+      // Who is not offered the tool is not offered the resources either.
+      matchesAny(builtins, "query_events") ? around.events.resources : undefined,
     ),
     shelf: {
       prefix: ownName,
@@ -93,6 +102,16 @@ export function ownEntry(
     ],
   };
 }
+
+/** Those that are of use: there is nothing to query or to flush where config does not say so. */
+const eventTools = ({ events: { audit, sinks } }: Config, events: Events): OwnTool[] => [
+  publishEventTool(events),
+  subscribeEventTool(events),
+  unsubscribeEventTool(events),
+  queryEventsTool(events),
+  ...(audit === undefined ? [] : [queryAuditTool(events)]),
+  ...(audit === undefined && sinks.length === 0 ? [] : [flushEventsTool(events)]),
+];
 
 /** Whether anything in config switches a policy on; a tool that is of no use would only be in the way. */
 const someUse = (

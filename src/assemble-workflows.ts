@@ -29,17 +29,27 @@ export interface WorkflowSurroundings {
   /** The config that is in force. */
   readonly config: () => Config;
   readonly listed: () => Promise<void>;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
 }
 
 /** Runs of one process, which outlive a change of config. */
 export function runsOf(around: WorkflowSurroundings): Runs {
-  const { config, folder, report, listed } = around;
+  const { config, folder, report, listed, orphansEnded } = around;
   // Where runs are kept is settled at the start: those under way cannot move.
   const { store, exists } = runStoreOf(config(), folder, (problem) =>
     report({ type: "gateway.problem", problem }),
   );
   const { runs } = config();
-  return new Runs({ door: doorOf(around), store, storeExists: exists, listed, report, ...runs });
+  return new Runs({
+    door: doorOf(around),
+    store,
+    storeExists: exists,
+    listed,
+    orphansEnded,
+    report,
+    ...runs,
+  });
 }
 
 /** The store of runs, which opens itself when first used, and whether there is one already. */

@@ -10,6 +10,7 @@ import {
 } from "./assemble-server.ts";
 import { ownEntry } from "./assemble-own.ts";
 import { BudgetLedger } from "./budget-ledger.ts";
+import { Events } from "./bus/events.ts";
 import type { JsonObject, Middleware } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { matchesAny } from "./catalog/glob.ts";
@@ -52,7 +53,13 @@ export interface Surroundings {
   };
   /** Keeps account of the processes that are started. */
   readonly records?: ServerRecords;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
   readonly report: Report;
+  /** Takes secrets out of a text. */
+  readonly redact: (text: string) => string;
+  /** Whether it only looks: events start nothing and are written nowhere. */
+  readonly passive: boolean;
 }
 
 /** A server that runs, as config had it when it was started. */
@@ -72,6 +79,7 @@ export class Holdfast {
   readonly #metrics = new Metrics();
   readonly #ledger: BudgetLedger;
   readonly #results: KeptResults;
+  readonly #events: Events;
   readonly #services: Omit<Services, "middlewares">;
   readonly #begun = now();
   readonly #heardOf = new Map<string, number>();
@@ -84,12 +92,25 @@ export class Holdfast {
 
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
-    const { folders, environment, records } = around;
-    this.#report = broadcast([this.#metrics.take, around.report, (event) => this.#take(event)]);
+    const { folders, environment, records, orphansEnded } = around;
+    const { redact, passive } = around;
+    this.gateway = new Gateway(config.names);
+    this.#events = new Events({
+      door: this.gateway,
+      report: (event) => this.#report(event),
+      mayRun: (tool) => this.#workflows.forbids(tool),
+      redact,
+      passive,
+    });
+    this.#report = broadcast([
+      this.#metrics.take,
+      around.report,
+      (event) => this.#take(event),
+      this.#events.take,
+    ]);
     const tell = (problem: string): void => this.#report({ type: "gateway.problem", problem });
     this.#ledger = new BudgetLedger(folders.budgets, tell);
     this.#results = new KeptResults({ folder: folders.results });
-    this.gateway = new Gateway(config.names);
     this.#services = {
       gateway: this.gateway,
       peer: this.peer,
@@ -121,6 +142,7 @@ export class Holdfast {
       folder: folders.runs,
       config: () => this.#config,
       listed: this.listed,
+      orphansEnded,
     };
     this.runs = runsOf(this.#around);
     this.#workflows = workflowsOf(config, this.runs, this.#around);
@@ -141,7 +163,6 @@ export class Holdfast {
         ? [`the server "${ownName}" is left out: the name is kept for Holdfast's own tools`]
         : []),
     ];
-    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     const before = new Map(this.#running.map((running) => [running.server.name, running]));
     const running = servers.map((server) =>
       this.#run(server, middlewares, before.get(server.name)),
@@ -152,6 +173,7 @@ export class Holdfast {
       report: this.#report,
       metrics: this.#metrics,
       results: this.#results,
+      events: this.#events,
       status: () => this.#statusAnswer(),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
@@ -175,6 +197,8 @@ export class Holdfast {
       throw error;
     }
     this.#running = running;
+    this.#events.apply(config.events);
+    for (const problem of this.#warnings) this.#report({ type: "config.problem", problem });
     for (const { remote } of this.#running) remote.start();
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
@@ -193,11 +217,12 @@ export class Holdfast {
   }
 
   /** What config says of tools that are not there; to be asked when the servers are. */
-  references(): string[] {
+  async references(): Promise<string[]> {
     const servers = this.#running.map(({ server }) => server);
     return [
       ...brokenReferences(servers, this.#config.groups, this.gateway.basis),
-      ...this.#workflows.broken(),
+      ...(await this.#workflows.broken()),
+      ...this.#events.references(this.gateway.catalog),
     ];
   }
 
@@ -207,9 +232,13 @@ export class Holdfast {
   }
 
   async close(): Promise<void> {
-    await this.runs.close();
+    await this.#events.drain();
+    await this.runs.leave();
     await this.gateway.close();
+    // Others take them over from here on: what our servers were doing has ended by now.
+    await this.runs.close();
     await Promise.all([
+      this.#events.close(),
       this.#ledger.close(),
       ...this.#running.map(({ manifest }) => manifest.flush()),
     ]);
@@ -305,6 +334,7 @@ export class Holdfast {
       upstreams,
       ...(ofName.has(ownName) && { own: ofName.get(ownName) }),
       budgets: this.#ledger.spending(),
+      events: this.#events.status(),
       problems: [
         ...upstreams.flatMap(({ name, state, problem }) =>
           state === "ready" || state === "idle"
@@ -312,7 +342,7 @@ export class Holdfast {
             : [`${name} is ${state}${problem === undefined ? "" : `: ${problem}`}`],
         ),
         ...this.#warnings,
-        ...this.references(),
+        ...(await this.references()),
       ],
       alerts: this.#metrics.alerts(),
     };

@@ -122,7 +122,9 @@ export type GatewayEvent =
     }
   | { readonly type: "config.problem"; readonly problem: string }
   | { readonly type: "config.reloaded"; readonly file: string }
-  | { readonly type: "gateway.problem"; readonly problem: string };
+  | { readonly type: "gateway.problem"; readonly problem: string }
+  /** Something went wrong with events on their way: with a sink, a subscription or the audit file. */
+  | { readonly type: "event.problem"; readonly problem: string };
 
 /** Tells an event. Never throws. */
 export type Report = (event: GatewayEvent) => void;

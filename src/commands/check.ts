@@ -13,12 +13,15 @@ export async function check(file: string | undefined, output: Output): Promise<n
       return {
         servers: [...holdfast.status()],
         config: used,
-        references: holdfast.references(),
+        references: await holdfast.references(),
       };
     },
-    (event) => {
-      const problem = problemOf(event);
-      if (problem !== undefined) problems.push(problem);
+    {
+      passive: true,
+      subscriber: (event) => {
+        const problem = problemOf(event);
+        if (problem !== undefined) problems.push(problem);
+      },
     },
   );
   const { file: from } = config;

@@ -12,10 +12,11 @@ export async function explain(
   name: string,
   output: Output,
 ): Promise<number> {
-  const { tool, config } = await openFor(file, async (opened) => ({
-    tool: await findTool(opened, name),
-    config: opened.config,
-  }));
+  const { tool, config } = await openFor(
+    file,
+    async (opened) => ({ tool: await findTool(opened, name), config: opened.config }),
+    { passive: true },
+  );
   const { upstream, remoteName, effect, effectSource } = tool;
   const policies = inForce(config, upstream, remoteName, effect);
   const facts = { name, server: upstream, tool: remoteName, effect, effectSource, policies };

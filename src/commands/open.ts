@@ -9,7 +9,7 @@ import { logger } from "../observe/log.ts";
 import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
 import { stateFolder } from "../state-folder.ts";
-import { PidRecords, reap } from "../upstream/pid-records.ts";
+import { PidRecords, reap, reapDead } from "../upstream/pid-records.ts";
 import { untilSignal } from "./signals.ts";
 import { loadMiddlewares } from "../user-middleware.ts";
 import type { RunStore } from "../workflows/run-store.ts";
@@ -25,11 +25,21 @@ export interface Opened {
   readonly close: () => Promise<void>;
 }
 
+interface OpenOptions {
+  /** Told every event beside the log. */
+  readonly subscriber?: Report;
+  /** Whether it only looks: events start nothing and are written nowhere. Default false. */
+  readonly passive?: boolean;
+}
+
 /**
  * Loads config, starts the servers and the log, and ends what a killed gateway has left behind. Rejects with a
- * ConfigError where config cannot be used. `subscriber` is told every event beside the log.
+ * ConfigError where config cannot be used.
  */
-export async function open(file: string | undefined, subscriber?: Report): Promise<Opened> {
+export async function open(
+  file: string | undefined,
+  { subscriber, passive = false }: OpenOptions = {},
+): Promise<Opened> {
   const config = await readConfig(file);
   const sink = sinkOf(config);
   let redact = redactorOf(config);
@@ -53,11 +63,18 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
       runs: state,
     },
     records,
+    orphansEnded: async () => {
+      await reaped;
+      tellReaped(await reapDead(pids));
+    },
     report,
+    redact: (text) => redact(text),
+    passive,
   });
-  const reaped = reap(pids).then((count) => {
+  const tellReaped = (count: number): void => {
     if (count > 0) tell(`ended ${count} processes that a killed gateway had left behind`);
-  });
+  };
+  const reaped = reap(pids).then(tellReaped);
   return {
     holdfast,
     config,
@@ -83,9 +100,9 @@ export async function open(file: string | undefined, subscriber?: Report): Promi
 export async function openFor<T>(
   file: string | undefined,
   work: (opened: Opened, stop: Cancel) => Promise<T>,
-  subscriber?: Report,
+  options: OpenOptions = {},
 ): Promise<T> {
-  const opened = await open(file, subscriber);
+  const opened = await open(file, options);
   opened.holdfast.peer.introduce({});
   return untilSignal((stop) => work(opened, stop), opened.close);
 }

@@ -3,6 +3,7 @@ import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import type { Config } from "../config/load.ts";
 import { asCallError, messageOf } from "../errors.ts";
+import type { Report } from "../events.ts";
 import { ownName } from "../own/own-tools.ts";
 import { now, settlesWithin } from "../time.ts";
 import { answerOf, argumentsOf, textOf } from "./call.ts";
@@ -32,9 +33,10 @@ export async function run(
   const session = `cli-${randomUUID()}`;
   const caller = { principal: "local", session, client: "holdfast run" };
   let id: string | undefined;
-  const opened = await open(file, (event) => {
+  const subscriber: Report = (event) => {
     if (event.type === "run.started" && event.run.caller.session === session) id ??= event.run.id;
-  });
+  };
+  const opened = await open(file, { subscriber });
   const { runs, peer } = opened.holdfast;
   peer.introduce({});
   const work = async (): Promise<number> => {

@@ -6,10 +6,14 @@ import { table, type Output } from "./output.ts";
 
 /** `holdfast tools`: every tool as clients see it. */
 export async function tools(file: string | undefined, output: Output): Promise<number> {
-  const all = await openFor(file, async ({ holdfast }) => {
-    await holdfast.settled();
-    return [...holdfast.gateway.catalog.tools.values()];
-  });
+  const all = await openFor(
+    file,
+    async ({ holdfast }) => {
+      await holdfast.settled();
+      return [...holdfast.gateway.catalog.tools.values()];
+    },
+    { passive: true },
+  );
   if (output.json)
     output.line(
       JSON.stringify(

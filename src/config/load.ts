@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
 import { z } from "zod";
+import type { EventsOptions } from "../bus/events-options.ts";
 import { checkFile } from "./check.ts";
 import type { InlineOptions } from "../workflows/inline-options.ts";
 import type { Workflow } from "../workflows/workflows.ts";
@@ -36,6 +37,8 @@ export interface Config {
   readonly runs: RunOptions;
   /** Where runs are kept: `sqlite`, `sqlite:FILE` with an absolute path, or a URL, which may hold a secret. */
   readonly runStore: string;
+  /** Its files are absolute. */
+  readonly events: EventsOptions;
   /** Its file is absolute. */
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
@@ -132,6 +135,7 @@ export function parseConfig(text: string, context: Context): Config {
       /^sqlite:(.+)/s,
       (_, path: string) => `sqlite:${absolute(path, around.variables)}`,
     ),
+    events: withFiles(content.events, (path) => absolute(path, around.variables)),
     log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
     warnings,
   };
@@ -142,6 +146,16 @@ const ofKind = (
   definitions: Readonly<Record<string, Workflow["definition"]>>,
 ): (readonly [string, Workflow])[] =>
   Object.entries(definitions).map(([name, definition]) => [name, { kind, definition }]);
+/** The same, with another path for each file. */
+const withFiles = (events: EventsOptions, pathOf: (path: string) => string): EventsOptions => ({
+  ...events,
+  ...(events.audit !== undefined && {
+    audit: { ...events.audit, file: pathOf(events.audit.file) },
+  }),
+  sinks: events.sinks.map((sink) =>
+    sink.type === "file" ? { ...sink, path: pathOf(sink.path) } : sink,
+  ),
+});
 
 interface Found {
   readonly file: string;

@@ -2,6 +2,7 @@
  * Everything that servers.json may say. Types, servers.schema.json and the tables of the README come from here.
  */
 import { z } from "zod";
+import { eventsOptions } from "../bus/events-options.ts";
 import type { Effect } from "../call.ts";
 import { expression, withExpressions } from "../expressions/schema.ts";
 import { group } from "../groups/group-options.ts";
@@ -252,6 +253,12 @@ const runOptions = z
       .max(1_000_000)
       .default(10_000)
       .describe("Ended runs that are kept at most; the oldest go first."),
+    maxBytes: z
+      .int()
+      .min(0)
+      .max(1_099_511_627_776)
+      .default(1_073_741_824)
+      .describe("Bytes that ended runs may take in all; the oldest go first."),
   })
   .describe(
     "How long the runs of sagas are kept. What is not ended is kept for as long as it takes.",
@@ -334,6 +341,7 @@ export const configFile = z
     inline: inlineOptions.prefault({}),
     runs: runOptions.prefault({}),
     stores: storeOptions.prefault({}),
+    events: eventsOptions.prefault({}),
     names: nameOptions.prefault({}),
     builtins: names('Which of Holdfast\'s own tools are listed; "*" stands for any text.').default([
       "*",

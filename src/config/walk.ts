@@ -29,15 +29,14 @@ export function schemaUnder(
   if (inner instanceof z.ZodRecord) return inner.valueType;
   if (inner instanceof z.ZodArray) return typeof key === "number" ? inner.element : undefined;
   if (!(inner instanceof z.ZodUnion)) return undefined;
-  return inner.options
-    .map((option) => schemaUnder(option, key))
-    .find((option) => option !== undefined);
+  const found = inner.options.flatMap((option) => schemaUnder(option, key) ?? []);
+  return found.length > 1 ? z.union(found) : found[0];
 }
 
 /** What a value of `schema` looks like, in words: "a whole number from 1 to 5". */
 export function expectation(schema: z.core.$ZodType): string {
   const inner = bare(schema);
-  if (inner instanceof z.ZodUnion) return either(inner.options.map(expectation));
+  if (inner instanceof z.ZodUnion) return either([...new Set(inner.options.map(expectation))]);
   if (inner instanceof z.ZodEnum) return quoted(inner.options);
   if (inner instanceof z.ZodLiteral) return quoted([...inner.values]);
   if (inner instanceof z.ZodNumberFormat) {

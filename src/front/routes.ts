@@ -21,8 +21,8 @@ interface Subscription {
 /** Links and tasks that one session remembers; the oldest is forgotten first. */
 const mostRemembered = 10_000;
 
-/** What Holdfast itself offers: large results that it keeps. */
-const ownResources = "holdfast://results/";
+/** What Holdfast itself offers: large results that it keeps, and events by type, which unlike a URI has no colon. */
+const ownResources = /^holdfast:\/\/(results\/|events\/[\w.-]+$)/;
 
 const invalidParams = -32602;
 const resourceNotFound = -32002;
@@ -118,7 +118,7 @@ export class Routes {
   #resource(params: JsonObject): Route[] | RpcError {
     const { uri } = params;
     if (typeof uri !== "string") return wrong("expected params.uri to be a string");
-    if (uri.startsWith(ownResources)) return [{ upstream: "holdfast", params }];
+    if (ownResources.test(uri)) return [{ upstream: "holdfast", params }];
     const sender = this.#links.get(uri);
     const places = this.#gateway.catalog.locate(uri);
     if (sender !== undefined) places.unshift({ upstream: sender, uri });

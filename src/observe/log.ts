@@ -64,6 +64,7 @@ function levelOf(event: GatewayEvent): Level {
     case "upstream.problem":
     case "catalog.tool_problem":
     case "config.problem":
+    case "event.problem":
       return "warn";
     case "gateway.problem":
       return "error";
@@ -192,7 +193,7 @@ function entryOf(event: GatewayEvent): Entry {
       const why = error === undefined ? "" : `: ${error}`;
       return {
         level,
-        message: `${runName(run)} is ${state} after ${ms} ms${why}`,
+        message: `${runName(run)} ${ends[state]} after ${ms} ms${why}`,
         ...runFields(run),
         state,
         ms,
@@ -229,6 +230,7 @@ function entryOf(event: GatewayEvent): Entry {
       return { level, message: `config was read anew from ${event.file}` };
     case "config.problem":
     case "gateway.problem":
+    case "event.problem":
       return { level, message: event.problem };
   }
 }
@@ -251,6 +253,13 @@ const phases = {
   unknown: "may have happened",
   undone: "was undone",
   undo_failed: "could not be undone",
+} as const;
+
+const ends = {
+  completed: "is completed",
+  failed: "failed",
+  compensated: "is undone",
+  stuck: "is stuck",
 } as const;
 
 const runName = ({ kind, name, id }: RunInfo): string => `${kind} ${name} (${id})`;

@@ -1,4 +1,5 @@
-import type { Call, Handle, JsonObject, Lists, Result, ToolDefinition, Upstream } from "../call.ts";
+import type { Call, Handle, JsonObject, Lists, Result } from "../call.ts";
+import type { ToolDefinition, Upstream, Watcher } from "../call.ts";
 import { CallError } from "../errors.ts";
 
 /** One of Holdfast's own tools. It gives its answer as structured content (`run`), or as a whole result. */
@@ -13,6 +14,14 @@ export type OwnTool = {
 /** Reads Holdfast's own resources. Resolves with undefined where there is none of that URI. */
 export type ReadResource = (call: Call) => Promise<Result | undefined>;
 
+/** Holdfast's own resources that are listed and can be subscribed to. */
+export interface ListedResources {
+  lists(): Pick<Lists, "resources" | "resourceTemplates">;
+  watch(watcher: Watcher): void;
+  /** The answer to `resources/read`, `subscribe` or `unsubscribe`; undefined where the URI is none of theirs. */
+  answer(call: Call): Result | undefined;
+}
+
 /** The prefix of Holdfast's own tools, and the name of their upstream. */
 export const ownName = "holdfast";
 
@@ -21,18 +30,21 @@ export class OwnTools implements Upstream {
   readonly name = ownName;
   readonly #tools: ReadonlyMap<string, OwnTool>;
   readonly #read: ReadResource;
+  readonly #listed: ListedResources | undefined;
 
-  /** By their names in the lists. */
-  constructor(tools: ReadonlyMap<string, OwnTool>, read: ReadResource) {
+  /** Tools by their names in the lists. */
+  constructor(tools: ReadonlyMap<string, OwnTool>, read: ReadResource, listed?: ListedResources) {
     this.#tools = tools;
     this.#read = read;
+    this.#listed = listed;
   }
 
   lists(): Lists {
     const tools = [...this.#tools.values()].map(({ definition }) =>
       typeof definition === "function" ? definition() : definition,
     );
-    return { tools, prompts: [], resources: [], resourceTemplates: [] };
+    const { resources = [], resourceTemplates = [] } = this.#listed?.lists() ?? {};
+    return { tools, prompts: [], resources, resourceTemplates };
   }
 
   instructions(): undefined {}
@@ -42,7 +54,7 @@ export class OwnTools implements Upstream {
   }
 
   readonly handle = async (call: Call): Promise<Result> => {
-    if (call.method === "resources/read") return this.#resource(call);
+    if (call.method.startsWith("resources/")) return this.#resource(call);
     const name = String(call.params["name"]);
     const tool = this.#tools.get(name);
     if (tool === undefined) throw unknownTool(name);
@@ -62,8 +74,9 @@ export class OwnTools implements Upstream {
     // What they answer is small.
   }
 
-  watch(): void {
-    // They are the same for as long as Holdfast runs.
+  watch(watcher: Watcher): void {
+    // The tools are the same for as long as Holdfast runs.
+    this.#listed?.watch(watcher);
   }
 
   close(): Promise<void> {
@@ -71,7 +84,8 @@ export class OwnTools implements Upstream {
   }
 
   async #resource(call: Call): Promise<Result> {
-    const found = await this.#read(call);
+    const isRead = call.method === "resources/read";
+    const found = this.#listed?.answer(call) ?? (isRead ? await this.#read(call) : undefined);
     if (found === undefined)
       throw refusal(-32002, `Resource not found: ${String(call.params["uri"])}`);
     return found;

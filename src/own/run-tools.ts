@@ -63,6 +63,7 @@ const head = {
   id: text,
   name: text,
   kind: { enum: ["chain", "saga"] },
+  version: { ...text, description: "Changes with the definition." },
   state: { enum: states },
   startedAt: text,
   endedAt: text,

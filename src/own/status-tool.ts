@@ -58,6 +58,7 @@ export const statusTool = (status: () => Promise<JsonObject>): OwnTool => ({
         memory: object,
         own: object,
         budgets: { type: "array", items: object },
+        events: object,
         problems: { type: "array", items: text },
         alerts: { type: "array", items: text },
       },

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../errors.ts";
 import { settlesWithin } from "../time.ts";
-import { markedTable, processTable, startTimeOf, type ProcessTable } from "./process-table.ts";
+import {
+  markedTable,
+  processTable,
+  startTimeOf,
+  stillRuns,
+  type ProcessTable,
+} from "./process-table.ts";
 import { endTrees, treeOf, type TreeRoot } from "./process-tree.ts";
 import type { ServerRecords } from "./process.ts";
 
@@ -147,6 +153,13 @@ export async function reap(folder: string): Promise<number> {
   } catch {
     return 0;
   }
+}
+
+/** The same, where the owner of a record is not there any more by a look at it alone, which takes little. */
+export async function reapDead(folder: string): Promise<number> {
+  const found = await readRecords(folder).catch((): Found[] => []);
+  const allRun = found.every(({ record }) => record !== undefined && stillRuns(record.owner));
+  return allRun ? 0 : reap(folder);
 }
 
 interface Found {

@@ -68,7 +68,7 @@ export function startTimeOf(pid: number): string | undefined {
 }
 
 /** Whether it still runs, by a look at it alone. Off Linux whatever has its pid is taken for it, zombies too. */
-export function stillRuns({ pid, startTime }: ProcessInfo): boolean {
+export function stillRuns({ pid, startTime }: Pick<ProcessInfo, "pid" | "startTime">): boolean {
   if (linux) return startTimeOf(pid) === startTime;
   try {
     process.kill(pid, 0);

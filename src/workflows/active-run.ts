@@ -65,11 +65,12 @@ export class ActiveRun {
 
   /** As it stands now. */
   get head(): RunHead {
-    const { id, name, kind, startedAt, trace } = this.#head;
+    const { id, name, kind, version, startedAt, trace } = this.#head;
     return {
       id,
       name,
       kind,
+      version,
       startedAt,
       trace,
       state: this.#state,

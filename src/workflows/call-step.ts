@@ -75,13 +75,14 @@ export async function callOnce({ door, caller, trace }: Runner, call: StepCall):
 
 /**
  * Calls a tool until it succeeds, `mayTryAgain` says no, or the attempts are spent. What one attempt may have
- * done stays unknown, however the last one fails. Never rejects.
+ * done stays unknown, however the last one fails. Rejects with what `beforeAgain` rejects with.
  */
 export async function callWithRetry(
   runner: Runner,
   call: StepCall,
   retry: StepRetry,
   mayTryAgain: (failure: CallFailure) => boolean,
+  beforeAgain?: () => Promise<void>,
 ): Promise<Called> {
   let inDoubt = false;
   for (let attempt = 1; ; attempt++) {
@@ -98,6 +99,7 @@ export async function callWithRetry(
     } catch {
       return called; // cancelled while it waited: nothing more was sent
     }
+    await beforeAgain?.();
     // oxlint-enable no-await-in-loop
   }
 }

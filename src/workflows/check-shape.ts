@@ -11,6 +11,7 @@ import {
   always,
   childrenOf,
   compileProgram,
+  keysOf,
   type Code,
   type Condition,
 } from "./program.ts";
@@ -336,11 +337,3 @@ function branchOf(at: Path): Path {
 
 const isOnPath = (start: Path, path: Path): boolean =>
   start.every((key, index) => path[index] === key);
-
-const keysOf = (pointer: string): string[] =>
-  pointer === ""
-    ? []
-    : pointer
-        .slice(1)
-        .split("/")
-        .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));

@@ -9,7 +9,7 @@ import type { Read } from "../expressions/code.ts";
 import { ExpressionError } from "../expressions/error.ts";
 import type { Kind } from "../expressions/values.ts";
 import type { Findings } from "./check-shape.ts";
-import { allNodes, type Code, type Node, type Program, type ToolBody } from "./program.ts";
+import { allNodes, keysOf, type Code, type Node, type Program, type ToolBody } from "./program.ts";
 import type { RunKind } from "./run-store.ts";
 import { misfits, schemaAt, typeIn, type JsonType, type TypeOf } from "./schema-fit.ts";
 
@@ -182,8 +182,7 @@ class ToolCheck {
   #code(code: Code | undefined): void {
     if (code === undefined) return;
     for (const { reads, path } of code.template.expressions)
-      for (const read of reads)
-        this.#read(read, [...code.at, ...(path === "" ? [] : path.slice(1).split("/"))]);
+      for (const read of reads) this.#read(read, [...code.at, ...keysOf(path)]);
   }
 
   #read({ names }: Read, path: Path): void {

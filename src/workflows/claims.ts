@@ -15,9 +15,13 @@ export interface ClaimsOptions {
   readonly door: Door;
   /** Resolves when as many tools are known as can be waited for. */
   readonly listed: () => Promise<void>;
+  /** Ends what the servers of dead processes are still doing: nobody could tell whether it will happen. */
+  readonly orphansEnded: () => Promise<void>;
   readonly writer: (id: string) => Writer;
   /** Whether there is room for another run. */
   readonly hasRoom: () => boolean;
+  /** Whether this process drives a run already. */
+  readonly isDriven: (id: string) => boolean;
   readonly drive: (run: StoredRun, program: Program, journal: Journal) => ActiveRun;
   readonly onProblem: (problem: string) => void;
 }
@@ -43,12 +47,14 @@ export class Claims {
   }
 
   async #claimAll(): Promise<void> {
-    const { store, hasRoom } = this.#options;
+    const { store, hasRoom, isDriven, orphansEnded } = this.#options;
+    await orphansEnded();
     while (hasRoom()) {
       // oxlint-disable no-await-in-loop -- one after the other
       const run = await store.claim();
       if (run === undefined) return;
-      await this.#take(run);
+      // After a long pause a lease of ours may have run out: it is renewed now.
+      if (!isDriven(run.id)) await this.#take(run);
       // oxlint-enable no-await-in-loop
     }
   }

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Finding } from "../config/problems.ts";
+import { valueAt } from "../config/json-value.ts";
 import { shapeFindings } from "../config/shape.ts";
 import { checkShape, type Findings } from "./check-shape.ts";
 import { chain, saga } from "./definition.ts";
@@ -16,15 +16,25 @@ export function parseDefinition(
     const parsed = schema.safeParse(written);
     if (parsed.data !== undefined) return checkShape(parsed.data, kind);
     const { issues } = parsed.error;
-    return {
-      problems: issues.flatMap((issue) => findingsOf(issue, written, schema)),
-      warnings: [],
-    };
+    const problems = issues.flatMap((issue) => shapeFindings(issue, written, schema));
+    // Keys that are unknown hide nothing of what else there is to say.
+    const known = schema.safeParse(withoutKeys(written, issues)).data;
+    if (known === undefined) return { problems, warnings: [] };
+    const { program, ...more } = checkShape(known, kind);
+    return { program, problems: [...problems, ...more.problems], warnings: more.warnings };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     return { problems: [{ path: [], message: "is nested too deeply" }], warnings: [] };
   }
 }
 
-const findingsOf = (issue: z.core.$ZodIssue, written: unknown, schema: z.ZodType): Finding[] =>
-  shapeFindings(issue, written, schema);
+/** The same without the keys that the schema does not know. */
+function withoutKeys(written: unknown, issues: readonly z.core.$ZodIssue[]): unknown {
+  const copy = structuredClone(written);
+  for (const issue of issues)
+    if (issue.code === "unrecognized_keys") {
+      const object = valueAt(copy, issue.path as (string | number)[]);
+      for (const key of issue.keys) delete (object as Record<string, unknown>)[key];
+    }
+  return copy;
+}

@@ -137,8 +137,12 @@ class Compiler {
     if (written === undefined) return undefined;
     const errors = checkTemplate(written, { scope, where: "" });
     for (const error of errors) this.#tell(error, at);
-    const template = compileTemplate(errors.length > 0 ? null : written, { scope, where: "" });
-    return { template, written, at };
+    // What is right is looked at all the same, so that all is told at once.
+    const right = errors.reduce<unknown>(
+      (rest, { path }) => withoutText(rest, keysOf(path)),
+      written,
+    );
+    return { template: compileTemplate(right, { scope, where: "" }), written, at };
   }
 
   #condition(written: string | undefined, at: Path, scope: readonly string[]) {
@@ -249,9 +253,32 @@ class Compiler {
   }
 
   #tell({ message, path }: ExpressionError, at: Path): void {
-    const inner = path === "" ? [] : path.slice(1).split("/");
-    this.#problems.push({ path: [...at, ...inner], message: withoutPlace(message) });
+    this.#problems.push({ path: [...at, ...keysOf(path)], message: withoutPlace(message) });
   }
+}
+
+/** The keys of a JSON pointer. */
+export const keysOf = (pointer: string): string[] =>
+  pointer === ""
+    ? []
+    : pointer
+        .slice(1)
+        .split("/")
+        .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+
+/** JSON with null in place of what stands at `keys`. */
+function withoutText(value: unknown, [key, ...rest]: readonly string[]): unknown {
+  if (key === undefined) return null;
+  if (Array.isArray(value))
+    return value.map((item: unknown, index) =>
+      String(index) === key ? withoutText(item, rest) : item,
+    );
+  return Object.fromEntries(
+    Object.entries(value as object).map(([name, member]: [string, unknown]) => [
+      name,
+      name === key ? withoutText(member, rest) : member,
+    ]),
+  );
 }
 
 /** The place stands in the problem's path. */

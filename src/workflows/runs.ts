@@ -29,10 +29,14 @@ export interface RunsOptions {
   readonly storeExists: () => boolean;
   /** Resolves when as many tools are known as can be waited for. */
   readonly listed: () => Promise<void>;
+  /** Ends the servers that dead gateways have left behind. */
+  readonly orphansEnded: () => Promise<void>;
   readonly report: Report;
   /** Milliseconds for which ended runs are kept, and how many at most. */
   readonly keepMs: number;
   readonly maxRuns: number;
+  /** What they may take in all. */
+  readonly maxBytes: number;
 }
 
 /** A run that is wanted. */
@@ -78,7 +82,7 @@ export class Runs {
   readonly #claims: Claims;
   readonly #timers: Timer[] = [];
   #isLeaving = false;
-  #isOpen = false;
+  #isUsed = false;
 
   constructor(options: RunsOptions) {
     this.#options = options;
@@ -86,6 +90,7 @@ export class Runs {
       ...options,
       writer: (id) => this.#writer(id),
       hasRoom: () => !this.#isLeaving && this.#active.size < mostActive,
+      isDriven: (id) => this.#active.has(id),
       drive: (run, program, journal) => this.#drive(run, program, journal),
       onProblem: (problem) => this.#tell(problem),
     });
@@ -150,6 +155,7 @@ export class Runs {
     const journal = new Journal(await this.#options.store.journal(id));
     if (program !== undefined && isPastPivot(program, journal)) throw refusal(pastPivot);
     await this.#command(id, { type: "cancel" });
+    this.#open();
     await this.#claimFreed(); // nobody may drive it any more
     return this.#follow(id, caller, wait);
   }
@@ -159,6 +165,7 @@ export class Runs {
     const run = await this.#stuck(id, caller);
     if (run === undefined) return undefined;
     await this.#command(id, { type: "resume" });
+    this.#open();
     await this.#claims.claim();
     return this.#follow(id, caller, wait);
   }
@@ -174,38 +181,49 @@ export class Runs {
     if (run === undefined) return undefined;
     const chosen = chosenStep(run, step);
     await this.#command(id, { type: "resolve", step: chosen, happened, result: result ?? null });
+    this.#open();
     await this.#claims.claim();
     return this.#follow(id, caller, wait);
   }
 
   /** Takes up what other processes have left behind, now and from time to time. Never rejects. */
   async recover(): Promise<void> {
+    // Another process may come to make the store.
+    const look = (): void => void (this.#options.storeExists() && this.#open());
+    this.#timers.push(every(claimEvery, look));
     try {
-      if (this.#opened() !== undefined) await this.#claimFreed();
+      if (!this.#options.storeExists()) return;
+      this.#open();
+      await this.#claimFreed();
     } catch (error) {
       this.#tell(messageOf(error));
     }
   }
 
-  /** Begins nothing more, waits for steps under way for up to 5 s, and leaves the rest to others. */
-  async close(): Promise<void> {
+  /** Begins nothing more, and waits for steps under way for up to 5 s. */
+  async leave(): Promise<void> {
     this.#isLeaving = true;
     for (const timer of this.#timers) timer.clear();
     const active = [...this.#active.values()];
     // Nobody could take up a chain.
     for (const run of active) if (!run.isSaga) run.cancel.cancel(disconnected);
     await settlesWithin(Promise.all(active.map(({ ended }) => ended)), leaveTime);
-    if (this.#isOpen) await this.#options.store.close().catch(() => {});
+  }
+
+  /** Leaves what is left to others. */
+  async close(): Promise<void> {
+    await this.#options.store.close().catch(() => {});
   }
 
   #beginChain(request: RunRequest): ActiveRun {
-    const { kind, name, caller, trace, program, input, event } = request;
+    const { kind, name, version, caller, trace, program, input, event } = request;
     const { door } = this.#options;
     const id = `chain-${randomUUID()}`;
     const head = {
       id,
       name,
       kind,
+      version,
       caller,
       trace,
       state: "running",
@@ -330,19 +348,20 @@ export class Runs {
       throw refusal("it has ended meanwhile, or an earlier command for it was not taken yet");
   }
 
-  /** The store, where there is one. */
+  /** The store, where there is one; to look at. */
   #opened(): RunStore | undefined {
-    return this.#isOpen || this.#options.storeExists() ? this.#open() : undefined;
+    const { store, storeExists } = this.#options;
+    return this.#isUsed || storeExists() ? store : undefined;
   }
 
-  /** The store, which is looked after from now on. */
+  /** The store, whose runs this process looks after from now on. */
   #open(): RunStore {
-    const { store, keepMs, maxRuns } = this.#options;
-    if (this.#isOpen) return store;
-    this.#isOpen = true;
+    const { store, keepMs, maxRuns, maxBytes } = this.#options;
+    if (this.#isUsed) return store;
+    this.#isUsed = true;
     const quietly = (work: () => Promise<unknown>) => () =>
       void work().catch((error: unknown) => this.#tell(messageOf(error)));
-    const prune = quietly(() => store.prune(keepMs, maxRuns));
+    const prune = quietly(() => store.prune(keepMs, maxRuns, maxBytes));
     this.#timers.push(
       every(
         claimEvery,
@@ -366,7 +385,10 @@ export class Runs {
   async #takeCommands(): Promise<void> {
     for (const [id, active] of [...this.#active].filter(([, { isSaga }]) => isSaga)) {
       // oxlint-disable no-await-in-loop -- a few reads a second
-      const command = await this.#options.store.takeCommand(id);
+      const command = await this.#options.store.takeCommand(id).catch((error: unknown) => {
+        // It has ended meanwhile; where it was taken over, its next write tells.
+        if (!(error instanceof LeaseLost)) throw error;
+      });
       if (command?.["type"] === "cancel") await active.takeBack(takenBack).catch(() => {});
       // oxlint-enable no-await-in-loop
     }

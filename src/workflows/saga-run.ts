@@ -110,8 +110,6 @@ class SagaRun {
       return { state: "completed", output: null, problem: cause.message };
     if (isPastPivot(program, journal))
       return { state: "stuck", reason: "after_pivot", cause, open: this.#failed(cause) };
-    const open = this.#unknown();
-    if (open.length > 0) return { state: "stuck", reason: "unknown", cause, open };
     await journal.writeNote("note:undo", { cause });
     await compensating();
     return this.#compensate(cause);
@@ -130,13 +128,21 @@ class SagaRun {
     const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
     if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
       throw new StepFailed(conclusion.error);
-    // What is in doubt is found out even where nothing more is wanted: it may have to be undone.
-    const inDoubt = past !== undefined && isInDoubt(past);
     if (isLeaving()) throw new Halted("away", "this process is leaving");
-    if (!inDoubt) this.#stopUnwanted(task);
-    const tool = door.find(body.tool);
-    if (tool === undefined || "refused" in tool)
-      throw stepFailed(path, "unavailable", `there is no tool "${body.tool}" now`);
+    const found = door.find(body.tool);
+    const tool = found !== undefined && "refused" in found ? undefined : found;
+    const isRead = past?.intent.effect === "read" && (tool?.effect ?? "read") === "read";
+    const isKnown = conclusion !== undefined && conclusion.outcome !== "unknown";
+    const inDoubt = past !== undefined && !isKnown && !isRead;
+    // What may have happened is settled even where the step is not wanted any more: it may have to be undone.
+    const unwanted = this.#unwanted(task);
+    if (!inDoubt && unwanted !== undefined) throw unwanted;
+    if (tool === undefined) {
+      const problem = `there is no tool "${body.tool}" now`;
+      throw inDoubt ? new Halted("stuck", problem) : stepFailed(path, "unavailable", problem);
+    }
+    if (inDoubt)
+      return this.#doubt(task, tool, past, conclusion?.error ?? interrupted(path, body.tool));
     const key = `${id}.${path}`;
     const { effect } = tool;
     const intent = past?.intent ?? {
@@ -145,23 +151,25 @@ class SagaRun {
       key,
       effect,
     };
-    if (inDoubt)
-      return this.#doubt(task, tool, past, conclusion?.error ?? interrupted(path, body.tool));
     return this.#attempt(task, tool, intent);
   };
 
-  /** Throws where the run is taken back, or another step has failed. */
-  #stopUnwanted({ path, signal }: Task): void {
-    const { reason } = this.#around.cancel;
-    if (reason !== undefined) throw new Halted("cancelled", reason.message);
-    if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
+  /** Why a step is not to be done any more: the run is taken back, or another step has failed. */
+  #unwanted({ path, signal }: Task): Halted | StepFailed | undefined {
+    const { cancel, program, journal } = this.#around;
+    const { reason } = cancel;
+    if (reason !== undefined && !isPastPivot(program, journal))
+      return new Halted("cancelled", reason.message);
+    if (signal.reason !== undefined && signal.reason !== reason)
+      return stepFailed(path, "cancelled", signal.reason.message);
+    return undefined;
   }
 
   /** Writes down what is to be done, does it, and writes down what came of it. */
   async #attempt(task: Task, tool: Tool, intent: Intent): Promise<unknown> {
-    const { journal, told } = this.#around;
+    const { journal, told, isLeaving } = this.#around;
     const { path, node, signal } = task;
-    const conclude = await journal.intend(path, intent);
+    let conclude = await journal.intend(path, intent);
     told(path, tool.name, "started");
     const called = await callWithRetry(
       this.#around,
@@ -171,16 +179,20 @@ class SagaRun {
         key: intent.key,
         timeoutMs: node.step.timeoutMs,
         // What is under way and changes something is let finish: cut short, nobody would know what it did.
-        signal: tool.effect === "read" ? signal : new Cancel(),
+        signal: tool.effect === "read" && !this.#isLate(node) ? signal : new Cancel(),
       },
       this.#retryOf(node),
       repeatable(tool.effect),
+      // While it waited, another process may have taken the run over.
+      async () => void (conclude = await journal.intend(path, intent)),
     );
     if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
     const { failure } = called;
     if (failure.outcome === "done") return this.#happened(task, intent, conclude, "done", null);
     const error = { ...failure, step: path, tool: tool.name };
     if (failure.outcome === "unknown" && tool.effect !== "read") {
+      // It is we who end it: the next process finds it as if we had been killed.
+      if (isLeaving()) throw new Halted("away", "this process is leaving");
       await conclude({ outcome: "unknown", error });
       const effect = journal.of(path);
       told(path, tool.name, "unknown", error);
@@ -193,6 +205,7 @@ class SagaRun {
 
   /** Nobody knows whether it happened: finds out, does it again, undoes it all the same, or gives up. */
   async #doubt(task: Task, tool: Tool, effect: Effect, error: StepError): Promise<unknown> {
+    if (this.#around.isLeaving()) throw new Halted("away", "this process is leaving");
     const word = this.#wordOf(effect);
     if (word !== undefined) return this.#settled(task, tool, effect, word, error, "person");
     switch (this.#modeOf(task, tool.effect)) {
@@ -217,7 +230,7 @@ class SagaRun {
   /** An idempotent call is made once more: only its success says what was done. */
   async #again(task: Task, tool: Tool, { path, intent }: Effect): Promise<unknown> {
     const { journal, told } = this.#around;
-    const conclude = await journal.intend(path, intent);
+    let conclude = await journal.intend(path, intent);
     const called = await callWithRetry(
       this.#around,
       {
@@ -229,6 +242,7 @@ class SagaRun {
       },
       task.node.step.retry ?? usual,
       ({ outcome }) => outcome !== "done",
+      async () => void (conclude = await journal.intend(path, intent)),
     );
     if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
     if (called.failure.outcome === "done")
@@ -243,7 +257,7 @@ class SagaRun {
   async #settled(
     task: Task,
     tool: Tool,
-    { path, intent }: Effect,
+    { path, intent, conclusion }: Effect,
     { didHappen, value }: Settlement,
     error: StepError,
     settledBy?: "person",
@@ -254,9 +268,11 @@ class SagaRun {
       const conclude = await journal.intend(path, intent);
       return this.#happened(task, intent, (some) => conclude({ ...some, ...by }), "done", value);
     }
-    const repeats = this.#repeats.get(path) ?? 1;
-    const isWanted = this.#around.cancel.reason === undefined && task.signal.reason === undefined;
-    if (isWanted && repeats < this.#retryOf(task.node).maxAttempts) {
+    // An attempt that ended with its process does not count.
+    const isInterrupted = conclusion === undefined && settledBy === undefined;
+    const repeats = this.#repeats.get(path) ?? (isInterrupted ? 0 : 1);
+    const unwanted = this.#unwanted(task);
+    if (unwanted === undefined && repeats < this.#retryOf(task.node).maxAttempts) {
       this.#repeats.set(path, repeats + 1);
       return this.#attempt(task, tool, intent);
     }
@@ -264,8 +280,7 @@ class SagaRun {
     const undone: StepError = { ...error, outcome: "failed" };
     await conclude({ outcome: "failed", error: undone, ...by });
     told(path, tool.name, "failed", undone);
-    this.#stopUnwanted(task);
-    throw new StepFailed(undone);
+    throw unwanted ?? new StepFailed(undone);
   }
 
   async #happened(
@@ -369,12 +384,14 @@ class SagaRun {
       key: `${key}.undo`,
       effect: "idempotent",
     };
-    const conclude = await journal.intend(here, intent);
+    let conclude = await journal.intend(here, intent);
+    const again = async (): Promise<void> => void (conclude = await journal.intend(here, intent));
     if (word?.didHappen === true) {
       await conclude({ outcome: "done", settledBy: "person" });
       return told(path, undo.tool, "undone");
     }
-    const called = undo.problem === undefined ? await this.#callUndo(undo, intent) : broken(undo);
+    const called =
+      undo.problem === undefined ? await this.#callUndo(undo, intent, again) : broken(undo);
     if ("value" in called || called.failure.outcome === "done") {
       await conclude({ outcome: "ok" });
       return told(path, undo.tool, "undone");
@@ -385,13 +402,18 @@ class SagaRun {
   }
 
   /** A compensation is done at least once: whatever became of an attempt, another may follow. */
-  #callUndo({ retry, timeoutMs }: Undo, { tool, arguments: args, key }: Intent): Promise<Called> {
+  #callUndo(
+    { retry, timeoutMs }: Undo,
+    { tool, arguments: args, key }: Intent,
+    again: () => Promise<void>,
+  ): Promise<Called> {
     const call = { tool, args, key, timeoutMs, signal: new Cancel() };
     return callWithRetry(
       this.#around,
       call,
       retry,
       ({ code, outcome }) => code !== "denied" && outcome !== "done",
+      again,
     );
   }
 
@@ -440,7 +462,9 @@ class SagaRun {
 
   #unknown(): Open[] {
     return this.#around.journal.effects.flatMap((effect) => {
-      if (!isInDoubt(effect) || this.#wordOf(effect)?.didHappen === false) return [];
+      const { conclusion, path } = effect;
+      const isUnknown = conclusion === undefined || conclusion.outcome === "unknown";
+      if (isUndoPath(path) || !isUnknown || conclusion?.assumed === true) return [];
       return openOf(effect, "the process ended while it was under way") ?? [];
     });
   }
@@ -452,13 +476,6 @@ class SagaRun {
     ];
   }
 }
-
-/** Whether it may have happened and changed something, and nobody has decided how to take that. */
-const isInDoubt = ({ path, intent, conclusion }: Effect): boolean =>
-  !isUndoPath(path) &&
-  intent.effect !== "read" &&
-  (conclusion === undefined || conclusion.outcome === "unknown") &&
-  conclusion?.assumed !== true;
 
 /** Whether a call happened, and what its result is then. */
 interface Settlement {

@@ -10,6 +10,8 @@ export interface RunHead {
   readonly id: string;
   readonly name: string;
   readonly kind: RunKind;
+  /** Hash of the definition. */
+  readonly version: string;
   readonly state: RunState;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
@@ -26,12 +28,13 @@ const mostSteps = 500;
 
 /** The head alone, as lists show it. */
 export function headOf(run: RunHead): JsonObject {
-  const { id, name, kind, state, trace, startedAt, endedAt, outcome } = run;
+  const { id, name, kind, version, state, trace, startedAt, endedAt, outcome } = run;
   const { cause, reason } = (outcome ?? {}) as { cause?: { message?: unknown }; reason?: unknown };
   return {
     id,
     name,
     kind,
+    version,
     state,
     startedAt: new Date(startedAt).toISOString(),
     ...(endedAt !== undefined && { endedAt: new Date(endedAt).toISOString() }),

@@ -102,7 +102,8 @@ class Walker {
     } catch (thrown) {
       if (!(thrown instanceof StepFailed)) throw thrown;
       const { action = "fail" } = step.onError ?? {};
-      if (action === "fail" || signal.reason !== undefined) throw thrown;
+      const isCut = signal.reason !== undefined && thrown.error.code === "cancelled";
+      if (action === "fail" || isCut) throw thrown;
       ({ error } = thrown);
       result = action === "default" ? this.#fallback(node, values, path) : null;
     }

@@ -9,7 +9,7 @@ import type { Door } from "./call-step.ts";
 import { checkTools } from "./check-tools.ts";
 import type { Definition } from "./definition.ts";
 import type { InlineOptions } from "./inline-options.ts";
-import { fitInput } from "./input.ts";
+import { fitInput, schemaProblem } from "./input.ts";
 import { parseDefinition } from "./parse.ts";
 import { linesOf, planOf, writesOf, type PlannedStep } from "./plan.ts";
 import { toolsOf, type Program } from "./program.ts";
@@ -130,13 +130,16 @@ export class Workflows {
   }
 
   /** What is wrong with the definitions of config, given the tools that are there; a line for each. */
-  broken(): string[] {
-    return [...this.#configured].flatMap(([name, { kind, definition }]) => {
+  async broken(): Promise<string[]> {
+    const lines = [...this.#configured].map(async ([name, { kind, definition }]) => {
       const { program } = parseDefinition(definition, kind);
       const problems =
         program === undefined ? [] : checkTools(program, kind, this.#around.door).problems;
-      return linesOf(problems).map((line) => `the ${kind} ${name}: ${line}`);
+      const schema = await schemaProblem(definition.inputSchema);
+      const all = [...linesOf(problems), ...(schema === undefined ? [] : [schema])];
+      return all.map((line) => `the ${kind} ${name}: ${line}`);
     });
+    return (await Promise.all(lines)).flat();
   }
 
   async #prepare(wanted: Wanted, kind?: RunKind): Promise<Prepared> {
@@ -148,7 +151,7 @@ export class Workflows {
     const ofKind = configured?.kind ?? kind ?? "saga";
     const { program, problems, warnings } = parseDefinition(written, ofKind);
     const head = { name: name ?? inlineName, kind: ofKind, written: written as JsonObject };
-    if (program === undefined || problems.length > 0)
+    if (program === undefined)
       return { ...head, ...verdict(linesOf(problems), linesOf(warnings)), steps: [], input };
     const { door, listed } = this.#around;
     // What is not there may belong to a server that is still being connected.
@@ -157,7 +160,7 @@ export class Workflows {
     const fitted = await fitInput(program.definition.inputSchema, input);
     const given = "input" in fitted ? fitted.input : input;
     const lines = [
-      ...linesOf(found.problems),
+      ...linesOf([...problems, ...found.problems]),
       ...(definition === undefined ? [] : this.#forbidden(program)),
       ...("problems" in fitted ? fitted.problems : []),
     ];

@@ -125,12 +125,12 @@ test("a key of a coming version is one warning, however often it stands there", 
     "b": { "command": "x", "pin": "report" },
     "c": { "command": "x", "pin": "report" }
   },
-  "sagas": {}
+  "metrics": {}
 }`;
   const message = "this version of Holdfast does not know this key yet and ignores it";
   expect(warningsOf(text)).toEqual([
     `servers.json:3:28: mcpServers.a.pin: ${message} (here and 2 times below)`,
-    `servers.json:7:3: sagas: ${message}`,
+    `servers.json:7:3: metrics: ${message}`,
   ]);
 });
 

@@ -209,8 +209,13 @@ export class EngineRunStore implements RunStore {
     });
   }
 
-  release(id: string, afterMs = 0): Promise<void> {
-    return this.#letGo(id, afterMs);
+  /** Where it cannot be written, the lease runs out by itself. */
+  async release(id: string, afterMs = 0): Promise<void> {
+    try {
+      await this.#letGo(id, afterMs);
+    } finally {
+      this.#held.delete(id);
+    }
   }
 
   async #letGo(
@@ -363,7 +368,7 @@ export class EngineRunStore implements RunStore {
 
   async freeDead(): Promise<number> {
     const database = this.#opened();
-    const { runs, later } = database;
+    const { runs } = database;
     const owned = await database.read((transaction) =>
       transaction.rows(
         `SELECT DISTINCT "worker_id" AS "token" FROM ${runs}
@@ -375,12 +380,16 @@ export class EngineRunStore implements RunStore {
       .map(({ token }) => String(token))
       .filter((token) => hasEnded(token, database.local));
     if (dead.length === 0) return 0;
-    const freed = await database.write((transaction) =>
-      transaction.rows(
-        `UPDATE ${runs} SET "worker_id" = NULL, "available_at" = ${later}
-         WHERE "namespace_id" = ? AND "status" = 'running' AND "worker_id" IN (${places(dead)}) RETURNING "id"`,
-        [database.time(0), namespace, ...dead],
-      ),
+    return database.write((transaction) => this.#free(transaction, dead));
+  }
+
+  /** Takes all their runs from those with these tokens. Resolves with how many there are. */
+  async #free({ rows }: Transaction, tokens: readonly string[]): Promise<number> {
+    const { runs, later, time } = this.#database;
+    const freed = await rows(
+      `UPDATE ${runs} SET "worker_id" = NULL, "available_at" = ${later}
+       WHERE "namespace_id" = ? AND "status" = 'running' AND "worker_id" IN (${places(tokens)}) RETURNING "id"`,
+      [time(0), namespace, ...tokens],
     );
     return freed.length;
   }
@@ -403,11 +412,14 @@ export class EngineRunStore implements RunStore {
     );
   }
 
-  /** Does not reject: a lease that cannot be given back runs out. */
+  /** Does not reject: leases that cannot be given back run out. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    await Promise.all([...this.#held.keys()].map((id) => this.release(id).catch(() => {})));
     this.#closed = true;
+    if (this.#held.size > 0)
+      await this.#database
+        .write((transaction) => this.#free(transaction, [this.token]))
+        .catch(() => {});
     await this.#database.close();
   }
 

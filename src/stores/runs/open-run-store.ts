@@ -131,23 +131,29 @@ class ThreadRunStore implements RunStore {
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    const worker = this.#worker;
-    // Where it fails, the thread has ended by itself.
-    if (worker !== undefined) await this.#call<void>("close").catch(() => {});
     this.#closed = true;
     this.#renewing?.clear();
-    await worker?.terminate();
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    // Where it fails, the thread has ended by itself.
+    await this.#ask(worker, "close", []).catch(() => {});
+    await worker.terminate();
   }
 
   async #call<T>(method: Method, ...args: readonly unknown[]): Promise<T> {
     if (this.#closed) throw new StoreFailed("the run store is closed");
-    const worker = (this.#worker ??= this.#start());
+    this.#worker ??= this.#start();
+    return this.#ask(this.#worker, method, args) as Promise<T>;
+  }
+
+  async #ask(worker: Worker, method: Method, args: readonly unknown[]): Promise<unknown> {
     const id = ++this.#lastId;
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- no window
     worker.postMessage({ id, method, args } satisfies Request);
-    const answered = new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    const answer = new Promise((resolve, reject) => this.#pending.set(id, { resolve, reject }));
+    // The process does not end before it is there.
     worker.ref();
-    return answered as Promise<T>;
+    return answer;
   }
 
   #start(): Worker {
@@ -160,10 +166,9 @@ class ThreadRunStore implements RunStore {
         leaseMs: this.#leaseMs,
       } satisfies ThreadData,
       execArgv: [],
-      // Ours is the protocol's.
+      // Ours is the protocol's. Nobody reads this one, since that would keep the process alive.
       stdout: true,
     });
-    worker.stdout.resume();
     worker.unref();
     worker.on("message", (response: Response) => this.#answered(worker, response));
     worker.on("error", (error) => this.#ended(worker, messageOf(error)));

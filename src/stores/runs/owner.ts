@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { startTimeOf } from "../../upstream/process-table.ts";
+import { parseStat, startTimeOf } from "../../upstream/process-table.ts";
 
 /**
  * A name for this process that no other has had: `KERNEL/SPACE/PID/START/RANDOM`. The kernel is the boot id
@@ -9,8 +9,9 @@ import { startTimeOf } from "../../upstream/process-table.ts";
  */
 export function newToken(): string {
   const { kernel, space } = place();
-  const start = startTimeOf(process.pid) ?? "";
-  return [kernel, space, process.pid, encodeURIComponent(start), randomUUID()].join("/");
+  // The boot id in it has a field of its own.
+  const [start = ""] = (startTimeOf(process.pid) ?? "").split("@");
+  return [kernel, space, process.pid, start, randomUUID()].join("/");
 }
 
 /**
@@ -18,13 +19,14 @@ export function newToken(): string {
  * this machine, so that those of another boot have ended too. False where it cannot be known.
  */
 export function hasEnded(token: string, local: boolean): boolean {
-  const [kernel, space, pid, start, random] = token.split("/");
+  const [kernel = "", space = "", pid = "", start = "", random] = token.split("/");
   const here = place();
-  if (!kernel || random === undefined || here.kernel === "") return false;
+  if (kernel === "" || here.kernel === "" || random === undefined) return false;
   if (linux && kernel !== here.kernel) return local && isBootId(kernel);
-  // Off Linux a host's name is all there is, and others may have the same.
-  if (kernel !== here.kernel || space !== here.space || !(linux ? space : local)) return false;
-  return processHasEnded(Number(pid), decodeURIComponent(start ?? ""));
+  // Off Linux a place is a host's name, which others may have too.
+  const known = linux ? space !== "" : local;
+  if (!known || kernel !== here.kernel || space !== here.space) return false;
+  return processHasEnded(Number(pid), start);
 }
 
 const linux = process.platform === "linux";
@@ -41,9 +43,13 @@ function processHasEnded(pid: number, start: string): boolean {
     return !(error instanceof Error && "code" in error && error.code === "EPERM");
   }
   if (!linux || start === "") return false;
-  const now = startTimeOf(pid);
-  // There, but without a start time: a zombie, unless /proc hides it.
-  return now === undefined ? existsSync(`/proc/${pid}/stat`) : now !== start;
+  try {
+    // What was read without a start time is a zombie. Where nothing can be read, nothing is known.
+    const info = parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"), "");
+    return info?.startTime !== `${start}@`;
+  } catch {
+    return false;
+  }
 }
 
 /** Where a pid means the same process as here. */

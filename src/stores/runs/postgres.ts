@@ -20,8 +20,6 @@ const mostConnections = 4;
 /** Seconds that a connection may take to be made, and after which an unused one is closed. */
 const connectTime = 5;
 const idleTime = 60;
-/** Milliseconds that a transaction may take. */
-const patience = 15_000;
 
 /** A PostgreSQL database, in which the tables are made in a schema of their own. */
 export class PostgresDatabase implements Database {
@@ -35,14 +33,19 @@ export class PostgresDatabase implements Database {
   readonly #limit = pLimit(mostConnections);
   readonly #idle: Connection[];
   readonly #all: readonly Connection[];
+  readonly #running = new Set<Promise<unknown>>();
   #prepared: Promise<void> | undefined;
 
-  constructor(url: string, schema: string) {
+  /** `patience`: milliseconds that a transaction may take. */
+  constructor(url: string, schema: string, patience = 15_000) {
     this.#url = url;
     this.#schema = schema;
     this.runs = `"${schema}"."workflow_runs"`;
     this.steps = `"${schema}"."step_attempts"`;
-    this.#all = Array.from({ length: mostConnections }, () => new Connection(url, schema));
+    this.#all = Array.from(
+      { length: mostConnections },
+      () => new Connection(url, schema, patience),
+    );
     this.#idle = [...this.#all];
   }
 
@@ -61,18 +64,26 @@ export class PostgresDatabase implements Database {
     await rows("SELECT pg_advisory_xact_lock(hashtextextended(?, 0))", [`${this.runs} ${name}`]);
   }
 
-  write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.#limit(async () => {
-      const connection = this.#idle.pop() as Connection;
-      try {
-        await this.#prepare(connection);
-        return await connection.transaction(work);
-      } catch (error) {
-        throw this.#failed(error);
-      } finally {
-        this.#idle.push(connection);
-      }
-    });
+  async write<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const done = this.#limit(() => this.#transaction(work));
+    this.#running.add(done);
+    try {
+      return await done;
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#running.delete(done);
+    }
+  }
+
+  async #transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const connection = this.#idle.pop() as Connection;
+    try {
+      await this.#prepare(connection);
+      return await connection.transaction(work);
+    } finally {
+      this.#idle.push(connection);
+    }
   }
 
   read<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -80,6 +91,7 @@ export class PostgresDatabase implements Database {
   }
 
   async close(): Promise<void> {
+    await Promise.allSettled(this.#running);
     await Promise.all(this.#all.map((connection) => connection.close()));
   }
 
@@ -117,18 +129,21 @@ export class PostgresDatabase implements Database {
 class Connection {
   readonly #url: string;
   readonly #schema: string;
+  readonly #patience: number;
   #sql: Sql | undefined;
   /** How often a connection of ours has ended. */
   #ends = 0;
 
-  constructor(url: string, schema: string) {
+  constructor(url: string, schema: string, patience: number) {
     this.#url = url;
     this.#schema = schema;
+    this.#patience = patience;
   }
 
   async transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const sql = (this.#sql ??= this.#connect());
-    const timer = after(patience, () => void this.close());
+    const timer = after(this.#patience, () => void this.close());
+    let sound = false;
     try {
       await sql.unsafe("BEGIN");
       const ends = this.#ends;
@@ -140,13 +155,19 @@ class Connection {
         const result = await work(this.#within(sql, check));
         check();
         await sql.unsafe("COMMIT");
+        sound = true;
         return result;
       } catch (error) {
-        if (this.#ends === ends) await sql.unsafe("ROLLBACK").catch(() => this.close());
+        if (this.#ends === ends && !endsConnection(error)) {
+          await sql.unsafe("ROLLBACK");
+          sound = true;
+        }
         throw error;
       }
     } finally {
       timer.clear();
+      // The client may wait for ever on a connection that is gone.
+      if (!sound) void this.close();
     }
   }
 
@@ -193,6 +214,12 @@ class Connection {
     };
   }
 }
+
+/** Whether its connection is not to be used after an error: it came from the network, or the server has ended it. */
+const endsConnection = (error: unknown): boolean =>
+  error instanceof Error &&
+  ("errno" in error ||
+    ("severity" in error && (error.severity === "FATAL" || error.severity === "PANIC")));
 
 /** By the engine's own migrations, on a connection of its own. */
 async function makeTables(url: string, schema: string): Promise<void> {

@@ -85,16 +85,10 @@ export class SqliteDatabase implements Database {
   }
 
   close(): Promise<void> {
-    return this.#oneByOne(() => this.#close());
-  }
-
-  #close(): void {
-    try {
+    return this.#oneByOne(() => {
       this.#opened?.db.close();
-    } catch {
-      // What was written is on disk.
-    }
-    this.#opened = undefined;
+      this.#opened = undefined;
+    });
   }
 
   #transaction<T>(begin: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
@@ -175,8 +169,6 @@ export class SqliteDatabase implements Database {
   #failed(error: unknown): unknown {
     if (error instanceof LeaseLost || error instanceof StoreFailed) return error;
     const code = codeOf(error);
-    // What is wrong with the file may be mended until the next use.
-    if (code !== "SQLITE_BUSY" && code !== "SQLITE_FULL") this.#close();
     return new StoreFailed(this.#told(code, messageOf(error)), { cause: error });
   }
 
@@ -184,7 +176,7 @@ export class SqliteDatabase implements Database {
     const { file, patience = 5000 } = this.#options;
     const store = `the run store ${file}`;
     if (code === "SQLITE_CORRUPT" || code === "SQLITE_NOTADB")
-      return `${store} is damaged: ${message}; move it away to begin a new one`;
+      return `${store} is damaged: ${message}; end Holdfast and move it away to begin a new one`;
     if (code === "SQLITE_BUSY")
       return `${store} was locked by another program for ${patience / 1000} s`;
     if (code === "SQLITE_FULL" || code === "ENOSPC") return `the disk of ${store} is full`;

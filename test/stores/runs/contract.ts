@@ -23,7 +23,7 @@ export function runStoreContract(
   const begin = async (store: RunStore, over = {}): Promise<StoredRun> =>
     (await store.begin(newRun(over))).run;
 
-  describe(title, () => {
+  describe(title, { timeout: 60_000 }, () => {
     afterEach(async () => {
       for (const store of stores.splice(0)) await store.close();
       await clear();

@@ -1,0 +1,13 @@
+/** Numbers from 0 to 1. */
+export type Random = () => number;
+
+/** The same numbers for the same seed (mulberry32). */
+export function seeded(from: number): Random {
+  let state = from;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
