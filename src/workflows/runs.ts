@@ -155,6 +155,7 @@ export class Runs {
     const journal = new Journal(await this.#options.store.journal(id));
     if (program !== undefined && mayBePastPivot(program, journal)) throw refusal(pastPivot);
     await this.#command(id, { type: "cancel" });
+    this.#open();
     await this.#claimFreed(); // nobody may drive it any more
     return this.#follow(id, caller, wait);
   }
