@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../src/call.ts";
 import { CrashWorld, problemsIn, type Life } from "../support/crash-world.ts";
 import { ownerOf, variantOf } from "../support/sagas.ts";
 
@@ -70,6 +71,31 @@ describe("a saga whose gateway is left", () => {
     const second = await world.start();
     expect(await second.settled()).toMatchObject([{ id, state: "completed" }]);
     expect(await problemsIn(world, second, [id])).toEqual([]);
+  });
+});
+
+describe("a saga whose gateway is killed", () => {
+  it("is the same run when it is asked for again with its key", async () => {
+    const world = new CrashWorld({ delayMs: 100 });
+    const { name, input } = variantOf("shipped");
+    const ask = async (life: Life): Promise<JsonObject> => {
+      const meta = { "holdfast/idempotency-key": "order 1" };
+      const { structuredContent } = await life.client.call(
+        "holdfast__run_saga",
+        { name, input },
+        meta,
+      );
+      return structuredContent as JsonObject;
+    };
+    const first = await world.start();
+    void ask(first);
+    await world.until(({ effects }) => effects > 0);
+    await first.kill();
+    const second = await world.start();
+    const { id, state } = await ask(second);
+    expect(state).toBe("completed");
+    expect(await second.runs()).toMatchObject([{ id }]);
+    expect(await problemsIn(world, second, [String(id)])).toEqual([]);
   });
 });
 
