@@ -108,6 +108,21 @@ export function childrenOf({ body }: Node): readonly Node[] {
   }
 }
 
+/** Where a JSON pointer into what is written leads to. */
+export function placeIn({ written, at }: Pick<Code, "written" | "at">, pointer: string): Path {
+  let value = written;
+  const keys = pointer.split("/").slice(1);
+  return [
+    ...at,
+    ...keys.map((escaped) => {
+      const key = escaped.replaceAll("~1", "/").replaceAll("~0", "~");
+      const place = Array.isArray(value) ? Number(key) : key;
+      value = (value as Record<string | number, unknown>)[place];
+      return place;
+    }),
+  ];
+}
+
 /** The tools that a program names, each once. */
 export const toolsOf = ({ steps }: Program): string[] => [
   ...new Set(
@@ -136,12 +151,15 @@ class Compiler {
   code(written: unknown, at: Path, scope: readonly string[]): Code | undefined {
     if (written === undefined) return undefined;
     const errors = checkTemplate(written, { scope, where: "" });
-    for (const error of errors) this.#tell(error, at);
+    for (const error of errors) this.#tell(error, at, written);
     // What is right is looked at all the same, so that all is told at once.
-    const right = errors.reduce<unknown>(
-      (rest, { path }) => withoutText(rest, keysOf(path)),
-      written,
-    );
+    const right =
+      errors.length > mostRepaired
+        ? null
+        : errors.reduce<unknown>(
+            (rest, { path }) => withoutText(rest, placeIn({ written, at: [] }, path)),
+            written,
+          );
     return { template: compileTemplate(right, { scope, where: "" }), written, at };
   }
 
@@ -157,7 +175,8 @@ class Compiler {
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       this.#tell(error, at);
-      return compile("null");
+      // Of any kind, so that nothing more is found wrong with it.
+      return compile("input");
     }
   }
 
@@ -252,27 +271,19 @@ class Compiler {
     };
   }
 
-  #tell({ message, path }: ExpressionError, at: Path): void {
-    this.#problems.push({ path: [...at, ...keysOf(path)], message: withoutPlace(message) });
+  #tell({ message, path }: ExpressionError, at: Path, written?: unknown): void {
+    this.#problems.push({ path: placeIn({ written, at }, path), message: withoutPlace(message) });
   }
 }
 
-/** The keys of a JSON pointer. */
-export const keysOf = (pointer: string): string[] =>
-  pointer === ""
-    ? []
-    : pointer
-        .slice(1)
-        .split("/")
-        .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+/** Broken texts beside which the others are still looked at. */
+const mostRepaired = 20;
 
 /** JSON with null in place of what stands at `keys`. */
-function withoutText(value: unknown, [key, ...rest]: readonly string[]): unknown {
+function withoutText(value: unknown, [key, ...rest]: Path): unknown {
   if (key === undefined) return null;
   if (Array.isArray(value))
-    return value.map((item: unknown, index) =>
-      String(index) === key ? withoutText(item, rest) : item,
-    );
+    return value.map((item: unknown, index) => (index === key ? withoutText(item, rest) : item));
   return Object.fromEntries(
     Object.entries(value as object).map(([name, member]: [string, unknown]) => [
       name,

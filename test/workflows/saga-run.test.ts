@@ -348,7 +348,7 @@ describe("a step of which nobody knows whether it happened", () => {
 
   it("is settled by a person: it happened, with a result", async () => {
     const made = await run(
-      [step("a"), step("b", { arguments: { v: "${{ steps.a.result.v }}" } })],
+      [step("a"), step("b", { arguments: { id: "b", v: "${{ steps.a.result.v }}" } })],
       {
         tools: toolsFor("ab", doubtful),
       },
