@@ -3,7 +3,10 @@ import type { RemoteStatus } from "../upstream/remote.ts";
 import { openFor } from "./open.ts";
 import { table, type Output } from "./output.ts";
 
-/** `holdfast check`: starts every server once and tells how that went. 1 where one is broken, else 0. */
+/**
+ * `holdfast check`: starts every server once and tells how that went. 1 where one is broken, or config names
+ * tools that are not there, else 0.
+ */
 export async function check(file: string | undefined, output: Output): Promise<number> {
   const problems: { readonly server: string; readonly problem: string }[] = [];
   const { servers, config, references } = await openFor(
@@ -30,11 +33,12 @@ export async function check(file: string | undefined, output: Output): Promise<n
     config.servers.filter((server) => server.disabled).map(({ name }) => name),
   );
   const broken = servers.filter(([name, { state }]) => state !== "ready" && !disabled.has(name));
+  const ok = broken.length === 0 && references.length === 0;
   if (output.json)
     output.line(
       JSON.stringify({
         file: from,
-        ok: broken.length === 0,
+        ok,
         servers: servers.map(([name, status]) => ({
           name,
           ...status,
@@ -58,7 +62,7 @@ export async function check(file: string | undefined, output: Output): Promise<n
     if (lines.length > 0) output.line();
     for (const line of lines) output.line(`! ${line}`);
   }
-  return broken.length === 0 ? 0 : 1;
+  return ok ? 0 : 1;
 }
 
 const rowOf = (name: string, status: RemoteStatus): string[] => [

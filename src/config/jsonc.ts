@@ -4,7 +4,7 @@ import { ConfigError } from "./problems.ts";
 import type { Path } from "./problems.ts";
 
 /** Where something stands in a text; both from 1. */
-interface Place {
+export interface Place {
   readonly line: number;
   readonly column: number;
 }

@@ -84,7 +84,10 @@ describe("the folder of chains and sagas", () => {
     expect(client.stderr).toContain(`${join(folder, "new.json")}:3:28: steps[0].tol: `);
     expect(client.stderr).toContain('did you mean "tool"?');
     expect(await derived(client)).toEqual({ say: "first" });
-    await changing(client, () => write("new.json", chain("mended")));
+    write("odd.yaml", yamlSaga.replace("tool:", "tol:"));
+    write("new.json", chain("mended"));
+    await client.until(() => client.stderr.includes("odd.yaml:5:10: steps[0].tol: "));
+    await changing(client, () => rmSync(join(folder, "odd.yaml")));
     expect(await derived(client)).toEqual({ say: "third", new: "mended" });
   });
 });
