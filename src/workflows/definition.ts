@@ -249,6 +249,4 @@ export const saga = z.strictObject(definitionShape).meta({
 
 export type Step = z.output<typeof step>;
 export type Definition = z.output<typeof saga>;
-export type Compensation = z.output<typeof compensation>;
-export type StepVerify = z.output<typeof stepVerify>;
 export type StepRetry = z.output<typeof stepRetry>;
