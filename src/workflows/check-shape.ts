@@ -352,7 +352,7 @@ class Reads {
 
 /** Whether a step may have no result where another reads it: it, or what it stands in, may be skipped or fail. */
 export function mayLack(nodes: readonly Node[], node: Node, reader: Path): boolean {
-  if (!isOnPath(branchOf(node.at), reader)) return true;
+  if (!isOnPath(branchOf(node.at), reader) || endsInNull(node)) return true;
   return nodes.some(({ at, when, step }) => {
     if (!isOnPath(at, node.at)) return false;
     const isOwnOutput = isOnPath([...at, "output"], reader);
@@ -362,6 +362,21 @@ export function mayLack(nodes: readonly Node[], node: Node, reader: Path): boole
     const mayFail = isIt ? action === "continue" : action !== "fail";
     const collects = !isIt && step.mode === "collect";
     return collects || (!isOwnOutput && (when !== undefined || mayFail));
+  });
+}
+
+/** Whether a step may be done and have no result, since what it ends with is skipped or fails. */
+function endsInNull({ body, step }: Node): boolean {
+  if (step.forEach !== undefined || step.output !== undefined) return false;
+  if (body.kind !== "steps" && body.kind !== "switch") return false;
+  const lists =
+    body.kind === "steps"
+      ? [body.steps]
+      : [...body.cases.values(), ...(body.otherwise === undefined ? [] : [body.otherwise])];
+  return lists.some((list) => {
+    const last = list.at(-1);
+    if (last === undefined) return true;
+    return last.when !== undefined || last.step.onError?.action === "continue" || endsInNull(last);
   });
 }
 

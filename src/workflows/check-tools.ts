@@ -6,9 +6,9 @@ import type { JsonObject, Tool } from "../call.ts";
 import type { Finding, Path } from "../config/problems.ts";
 import { compileTemplate } from "../expressions/template.ts";
 import type { Read } from "../expressions/code.ts";
+import type { Expression } from "../expressions/expression.ts";
 import { ExpressionError, short } from "../expressions/error.ts";
 import type { Kind } from "../expressions/values.ts";
-import { isObject } from "../wire.ts";
 import { mayLack, type Findings } from "./check-shape.ts";
 import {
   allNodes,
@@ -20,7 +20,7 @@ import {
   type ToolBody,
 } from "./program.ts";
 import type { RunKind } from "./run-store.ts";
-import { misfits, schemaAt, typeIn, type JsonType, type TypeOf } from "./schema-fit.ts";
+import { misfits, nameOf, schemaAt, typeIn, type JsonType, type TypeOf } from "./schema-fit.ts";
 
 /** The tools that a workflow can use. */
 export interface Tools {
@@ -57,24 +57,22 @@ class ToolCheck {
   readonly #kind: RunKind;
   readonly #tools: Tools;
   readonly #undoable: ReadonlySet<Node>;
-  /** What a step's result looks like, by its id. */
-  readonly #results = new Map<string, JsonObject>();
+  readonly #nodes: ReadonlyMap<string, Node>;
 
   constructor(program: Program, kind: RunKind, tools: Tools) {
     this.#program = program;
     this.#kind = kind;
     this.#tools = tools;
     this.#undoable = undoable(program);
+    this.#nodes = new Map(allNodes(program.steps).map((node) => [node.id, node]));
   }
 
   node(node: Node): void {
-    const { body, step, at } = node;
+    const { body, at, when, list } = node;
+    this.#expect(when?.expression, "boolean", [...at, "when"]);
+    this.#expect(list?.template.whole, "array", [...at, "forEach", "in"]);
     if (body.kind !== "tool") return;
     const tool = this.#tool(body.tool, [...at, "tool"]);
-    const output = tool?.definition["outputSchema"];
-    const isAsItIs = step.output === undefined && step.onError?.action !== "default";
-    if (step.forEach === undefined && isAsItIs && isObject(output))
-      this.#results.set(node.id, output);
     if (tool !== undefined) this.#arguments(body.args, tool, undefined);
     if (body.undo !== undefined && body.undo !== false) {
       const undo = this.#tool(body.undo.tool, [...body.undo.at, "tool"]);
@@ -92,6 +90,8 @@ class ToolCheck {
           [...body.verify.at, "tool"],
           `${verify.name} does not only read (${verify.effectSource})`,
         );
+      const { expression, at: place } = body.verify.happened;
+      this.#expect(expression, "boolean", place, verify);
       if (verify !== undefined) this.#arguments(body.verify.args, verify, undefined);
     }
     if (this.#kind === "saga" && tool !== undefined) this.#undone(node, body, tool);
@@ -113,6 +113,27 @@ class ToolCheck {
     this.#code(verify.args);
     this.#condition(verify.happened, found);
     this.#code(verify.result, found);
+  }
+
+  /** What the result of a step looks like, as far as that is known and it has one. */
+  #resultOf({ step, body }: Node): unknown {
+    if (step.output !== undefined || step.onError?.action === "default") return undefined;
+    if (step.forEach !== undefined) return { type: "array" };
+    const sure = (node: Node): unknown =>
+      node.when === undefined && node.step.onError === undefined ? this.#resultOf(node) : undefined;
+    switch (body.kind) {
+      case "tool":
+        return this.#outputOf(body.tool);
+      case "steps":
+        return body.steps.map(sure).at(-1);
+      case "parallel": {
+        const made = step.mode === "collect" ? () => ({}) : (node: Node) => sure(node) ?? {};
+        const properties = Object.fromEntries(body.steps.map((node) => [node.id, made(node)]));
+        return { type: "object", properties, additionalProperties: false };
+      }
+      case "switch":
+        return undefined;
+    }
   }
 
   /** What the result of a tool looks like, where it says so. */
@@ -183,14 +204,25 @@ class ToolCheck {
         const { expressions, whole } = compileTemplate(text, { scope, where: "" });
         if (expressions.length === 0) return undefined;
         if (whole === undefined) return "string";
-        const [read] = whole.reads;
-        const isPath = read !== undefined && whole.text === read.names.join(".");
-        return isPath ? this.#typeOfRead(read, own) : types[whole.kind];
+        return this.#typeOfWhole(whole, own);
       } catch (error) {
         if (!(error instanceof ExpressionError)) throw error;
         return "any";
       }
     };
+
+  #typeOfWhole({ reads, text, kind }: Expression, own: Tool | undefined): JsonType {
+    const [read] = reads;
+    const isPath = read !== undefined && text === read.names.join(".");
+    return isPath ? this.#typeOfRead(read, own) : types[kind];
+  }
+
+  /** What the schemas tell of a condition or a list, beside what the expression alone does. */
+  #expect(expression: Expression | undefined, wanted: JsonType, path: Path, own?: Tool): void {
+    const type = expression === undefined ? wanted : this.#typeOfWhole(expression, own);
+    if (type !== wanted && type !== "any" && expression?.kind === "any")
+      this.#problem(path, `expected ${nameOf(wanted)}, got ${nameOf(type)}`);
+  }
 
   #names(): string[] {
     return allNodes(this.#program.steps).flatMap(({ names }) => names);
@@ -201,14 +233,15 @@ class ToolCheck {
     if (name === "input") return typeIn(schemaAt(this.#program.definition.inputSchema, keys));
     if (name === "result") return typeIn(schemaAt(own?.definition["outputSchema"], keys));
     if (name === "arguments") return typeIn(schemaAt(own?.definition["inputSchema"], keys));
+    if (name === "index") return "number";
     if (name === "step") return keys.length > 0 ? "string" : "object";
     const [id = "", member, ...inner] = keys;
     if (name !== "steps" || member !== "result") return "any";
-    const nodes = allNodes(this.#program.steps);
-    const node = nodes.find((one) => one.id === id);
+    const node = this.#nodes.get(id);
     // Where it was skipped it is null.
-    if (inner.length === 0 && node !== undefined && mayLack(nodes, node, [])) return "any";
-    return typeIn(schemaAt(this.#results.get(id), inner));
+    if (node === undefined || (inner.length === 0 && mayLack([...this.#nodes.values()], node, [])))
+      return "any";
+    return typeIn(schemaAt(this.#resultOf(node), inner));
   }
 
   /** `result` is what the name result means here. */
@@ -221,18 +254,21 @@ class ToolCheck {
   #read({ names }: Read, path: Path, result: unknown): void {
     const [name, id = "", member] = names;
     if (name === "result") return this.#members(result, ["result"], names.slice(1), path);
-    if (name === "steps" && member === "result")
-      this.#members(this.#results.get(id), names.slice(0, 3), names.slice(3), path);
+    const node = name === "steps" && member === "result" ? this.#nodes.get(id) : undefined;
+    if (node !== undefined)
+      this.#members(this.#resultOf(node), names.slice(0, 3), names.slice(3), path);
   }
 
   #members(schema: unknown, of: readonly string[], keys: readonly string[], path: Path): void {
     for (let length = 1; length <= keys.length; length++) {
       const inner = keys.slice(0, length);
       const shown = [...of, ...inner].join(".");
+      if (typeIn(schemaAt(schema, inner.slice(0, -1))) === "array")
+        return this.#problem(path, `${shown}: a list has no such member`);
       if (schemaAt(schema, inner) === "absent")
-        return this.#problem(path, `${shown}: the tool's outputSchema has no such member`);
+        return this.#problem(path, `${shown}: there is no such member`);
       if (!isNamed(schemaAt(schema, inner.slice(0, -1)), inner.at(-1)))
-        return this.#warn(path, `${shown}: the tool's outputSchema does not name it`);
+        return this.#warn(path, `${shown}: no outputSchema names it`);
     }
   }
 

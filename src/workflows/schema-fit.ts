@@ -40,8 +40,8 @@ export function schemaAt(
   const [key, ...rest] = keys;
   if (key === undefined) return schema;
   const types = typesOf(schema);
-  if (types.length > 0 && !types.includes("object"))
-    return types.includes("array") ? undefined : "absent";
+  // Indices are no keys.
+  if (types.length > 0 && !types.includes("object")) return "absent";
   const properties = isObject(schema["properties"]) ? schema["properties"] : {};
   if (Object.hasOwn(properties, key)) return schemaAt(properties[key], rest);
   const isOpen = schema["additionalProperties"] !== false || "patternProperties" in schema;
@@ -94,7 +94,8 @@ const articles: Partial<Record<JsonType, string>> = {
   boolean: "true or false",
 };
 
-const nameOf = (type: JsonType): string => articles[type] ?? `a ${type}`;
+/** A type in words. */
+export const nameOf = (type: JsonType): string => articles[type] ?? `a ${type}`;
 
 /** What is wrong with a value that holds no expression itself, by the keywords that are cheap and exact. */
 function literalMisfits(value: unknown, schema: JsonObject, at: Path): Finding[] {

@@ -271,6 +271,14 @@ describe("what a step reads of others", () => {
       [skipped("a")],
     ],
     [
+      "ends with what was skipped",
+      [
+        { id: "a", steps: [call("x"), { id: "y", steps: [call("z", { when: "input.x" })] }] },
+        reads("steps.a.result.v"),
+      ],
+      [skipped("a")],
+    ],
+    [
       "stands in the same group",
       [{ id: "g", when: "input.x", steps: [call("a"), reads("steps.a.result.v")] }],
       [],

@@ -199,8 +199,25 @@ describe("arguments", () => {
   });
 });
 
+describe("conditions and lists", () => {
+  it("are what the schemas say of what they read", () => {
+    const inputSchema = object({ s: string, b: { type: "boolean" }, l: { type: "array" } });
+    const verify = { tool: "shop__get", happened: "result.state" };
+    const steps = [
+      create({ when: "input.s", verify }),
+      create({ id: "b", forEach: { in: "${{ input.s }}" }, when: "input.b" }),
+      create({ id: "c", forEach: { in: "${{ input.l }}" } }),
+    ];
+    expect(problems(steps, { inputSchema })).toEqual([
+      "steps[0].when: expected true or false, got a string",
+      "steps[0].verify.happened: expected true or false, got a string",
+      "steps[1].forEach.in: expected a list, got a string",
+    ]);
+  });
+});
+
 describe("members of results", () => {
-  const absent = (shown: string): string => `${shown}: the tool's outputSchema has no such member`;
+  const absent = (shown: string): string => `${shown}: there is no such member`;
 
   it("are there, wherever they are read", () => {
     const step = create({
@@ -213,9 +230,7 @@ describe("members of results", () => {
       `steps[0].output: ${absent("result.q")}`,
       `steps[0].compensate.arguments.id: ${absent("result.idd")}`,
     ]);
-    expect(warnings).toEqual([
-      "steps[0].verify.happened: result.sate: the tool's outputSchema does not name it",
-    ]);
+    expect(warnings).toEqual(["steps[0].verify.happened: result.sate: no outputSchema names it"]);
   });
 
   it.each([
@@ -234,8 +249,34 @@ describe("members of results", () => {
     );
   });
 
+  it("are, of a parallel, those beside each other, and of a group the last one's", () => {
+    const steps = [
+      { id: "p", parallel: [create(), create({ id: "b", when: "true" })] },
+      { id: "s", steps: [get(1), create({ id: "c" })] },
+    ];
+    const reads = [
+      "p.result.a.id",
+      "p.result.b.z",
+      "s.result.id",
+      "p.result.c",
+      "p.result.a.z",
+      "s.result.z",
+    ];
+    expect(problems(steps, { output: reads.map((read) => `\${{ steps.${read} }}`) })).toEqual(
+      reads.slice(3).map((read, n) => `output[${n + 3}]: ${absent(`steps.${read}`)}`),
+    );
+  });
+
+  it("are not those of a list", () => {
+    expect(problems([create({ forEach: { in: [1] } }), get("${{ steps.a.result.z }}")])).toEqual([
+      "steps[1].arguments.v: steps.a.result.z: a list has no such member",
+    ]);
+    expect(problems([create({ forEach: { in: [1] } }), get("${{ steps.a.result[0].z }}")])).toEqual(
+      [],
+    );
+  });
+
   it.each([
-    ["a loop", { forEach: { in: [1] } }],
     ["an output", { output: { z: 1 } }],
     ["a default", { onError: { action: "default", default: { z: 1 } } }],
   ])("are not those of the tool where there is %s", (_, over) => {

@@ -107,7 +107,7 @@ describe("schemaAt", () => {
     [inner, ["a", "b"], "absent"],
     [inner, ["constructor"], "absent"],
     [{ properties: {} }, ["a"], undefined],
-    [{ type: "array" }, ["a"], undefined],
+    [{ type: "array" }, ["a"], "absent"],
     [{ type: ["null", "object"], ...closed }, ["b"], "absent"],
     [{ ...closed, patternProperties: {} }, ["b"], undefined],
     [{ ...closed, oneOf: [] }, ["b"], undefined],
