@@ -106,22 +106,28 @@ export function doorOf({ gateway, config }: WorkflowSurroundings): Door {
       ? groups.get(own ?? "")?.providers.map(({ tool }) => tool)
       : toolNames(workflow.definition.steps);
   };
-  const leaves = (name: string, above: readonly string[] = []): readonly (Tool | undefined)[] => {
+  const leaves = (name: string, seen: Set<string>): readonly (Tool | undefined)[] => {
     const parts = partsOf(name);
     if (parts === undefined) return [gateway.basis.tools.get(name)];
-    if (above.includes(name)) return [undefined];
-    return parts.flatMap((part) => leaves(part, [...above, name]));
+    if (seen.has(name)) return [];
+    seen.add(name);
+    return parts.flatMap((part) => leaves(part, seen));
   };
-  const depth = (name: string, above: readonly string[] = []): number => {
+  /** `known` holds what was found; what is still looked for stands in a circle when it is met again. */
+  const depth = (name: string, known: Map<string, number>): number => {
     const parts = partsOf(name);
     if (parts === undefined) return 0;
-    if (above.includes(name)) return Infinity;
-    return 1 + Math.max(0, ...parts.map((part) => depth(part, [...above, name])));
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    known.set(name, Infinity);
+    const deepest = 1 + Math.max(0, ...parts.map((part) => depth(part, known)));
+    known.set(name, deepest);
+    return deepest;
   };
   return {
     find,
-    leaves: (name) => leaves(name),
-    depth: (name) => depth(name),
+    leaves: (name) => leaves(name, new Set()),
+    depth: (name) => depth(name, new Map()),
     names: () => [...gateway.catalog.tools.keys()].filter((name) => isTool(find(name))),
     identity: ({ upstream, remoteName }) => identityOf(config(), upstream, remoteName),
     call: (tool, args, { caller, signal, timeoutMs, meta, fresh }) => {

@@ -74,16 +74,24 @@ export async function callOnce({ door, caller, trace }: Runner, call: StepCall):
   }
 }
 
+/** What is done between two attempts. Where one rejects, there is no other attempt. */
+export interface Between {
+  /** Before the pause. The failure is what is known of all attempts so far. */
+  readonly failed: (failure: CallFailure) => Promise<void>;
+  /** After the pause. */
+  readonly again: () => Promise<void>;
+}
+
 /**
  * Calls a tool until it succeeds, `mayTryAgain` says no, or the attempts are spent. What one attempt may have
- * done stays unknown, however the last one fails. Rejects with what `beforeAgain` rejects with.
+ * done stays unknown, however the last one fails. Rejects with what `between` rejects with.
  */
 export async function callWithRetry(
   runner: Runner,
   call: StepCall,
   retry: StepRetry,
   mayTryAgain: (failure: CallFailure) => boolean,
-  beforeAgain?: () => Promise<void>,
+  between?: Between,
 ): Promise<Called> {
   let inDoubt = false;
   for (let attempt = 1; ; attempt++) {
@@ -95,12 +103,13 @@ export async function callWithRetry(
     const { retryAfterMs = 0 } = called.failure;
     const usual = backoff(attempt, { ...retry, jitter: "quarter" });
     if (retryAfterMs > longestWait) return called;
+    await between?.failed(called.failure);
     try {
       await pause(call, Math.max(usual, retryAfterMs));
     } catch {
       return called; // cancelled while it waited: nothing more was sent
     }
-    await beforeAgain?.();
+    await between?.again();
     // oxlint-enable no-await-in-loop
   }
 }

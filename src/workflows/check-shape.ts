@@ -54,6 +54,7 @@ export function checkShape(definition: Definition, kind: RunKind): Shaped {
   if (problems.length > 0 && nodes.length === 0) return { program, problems, warnings };
   checkIds(nodes, problems);
   for (const node of nodes) checkStep(node, kind, problems);
+  checkAssumed(nodes, problems);
   checkPivot(program, nodes, { problems, warnings });
   new Reads(program, nodes, { problems, warnings }).check();
   return { program, problems, warnings };
@@ -159,6 +160,21 @@ function expectList({ written, template, at }: Code, problems: Finding[]): void 
 
 const isExpression = (written: unknown): boolean =>
   typeof written === "string" && written.startsWith("${{");
+
+/** What is undone as if it had happened fails the saga: nothing may take that failure for good. */
+function checkAssumed(nodes: readonly Node[], problems: Finding[]): void {
+  const lenient = nodes.filter(
+    ({ step }) =>
+      (step.onError !== undefined && step.onError.action !== "fail") || step.mode === "collect",
+  );
+  for (const { step, at } of nodes)
+    if (step.onUnknown === "compensate" && lenient.some((around) => isOnPath(around.at, at)))
+      problems.push({
+        path: [...at, "onUnknown"],
+        message:
+          'does not go with onError or "collect", of the step or around it: the saga would go on, and undo nothing',
+      });
+}
 
 /** The point of no return is one step of the top level; what comes after it is never undone. */
 function checkPivot(

@@ -68,7 +68,7 @@ class ToolCheck {
   }
 
   node(node: Node): void {
-    const { body, at, when, list } = node;
+    const { body, step, at, when, list } = node;
     this.#expect(when?.expression, "boolean", [...at, "when"]);
     this.#expect(list?.template.whole, "array", [...at, "forEach", "in"]);
     if (body.kind !== "tool") return;
@@ -83,6 +83,11 @@ class ToolCheck {
         );
       if (undo !== undefined) this.#arguments(body.undo.args, undo, tool);
     }
+    if (step.onUnknown === "retry" && tool?.effect === "write")
+      this.#warn(
+        [...at, "onUnknown"],
+        `${tool.name} is not idempotent: calling it again may do it twice`,
+      );
     if (body.verify !== undefined) {
       const verify = this.#tool(body.verify.tool, [...body.verify.at, "tool"]);
       if (verify !== undefined && verify.effect !== "read")

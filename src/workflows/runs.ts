@@ -98,7 +98,12 @@ export class Runs {
 
   /** Starts a run and waits for its end. Resolves with its view. Rejects with StoreFailed, or the caller's cancel. */
   async start(request: RunRequest, wait: Wait): Promise<JsonObject> {
-    if (this.#active.size >= mostActive || this.#isLeaving)
+    if (this.#isLeaving)
+      throw new CallError("unavailable", "Holdfast is about to end", {
+        outcome: "failed",
+        local: true,
+      });
+    if (this.#active.size >= mostActive)
       throw new CallError("overloaded", `${mostActive} runs are under way already`, {
         outcome: "failed",
         local: true,

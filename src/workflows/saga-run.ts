@@ -7,7 +7,14 @@ import type { Effect as ToolEffect, JsonObject, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { messageOf } from "../errors.ts";
 import { pause } from "../wait.ts";
-import { callOnce, callWithRetry, repeatable, type Called, type Runner } from "./call-step.ts";
+import {
+  callOnce,
+  callWithRetry,
+  repeatable,
+  type Between,
+  type Called,
+  type Runner,
+} from "./call-step.ts";
 import { undoable } from "./check-tools.ts";
 import { stepRetry, type StepRetry } from "./definition.ts";
 import {
@@ -113,7 +120,13 @@ class SagaRun {
     if (decided !== undefined) return this.#compensate(decided["cause"] as StepError);
     let cause: StepError;
     try {
-      const output = await walk(program, { input, event }, this.#perform, this.#stop);
+      const output = await walk(
+        program,
+        { input, event },
+        this.#perform,
+        this.#stop,
+        this.#settledStep,
+      );
       return { state: "completed", output };
     } catch (thrown) {
       if (thrown instanceof Halted && thrown.why !== "cancelled") {
@@ -155,7 +168,7 @@ class SagaRun {
     }
     if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
       throw new StepFailed(conclusion.error);
-    if (isLeaving()) throw new Halted("away", "this process is leaving");
+    if (isLeaving()) throw leaving();
     const found = door.find(body.tool);
     const tool = found !== undefined && "refused" in found ? undefined : found;
     const isRead = past?.intent.effect === "read" && (tool?.effect ?? "read") === "read";
@@ -179,6 +192,13 @@ class SagaRun {
     };
     return this.#attempt(task, tool, intent);
   };
+
+  /** Throws where a step is not to be begun. */
+  #mayGoOn(task: Task): void {
+    if (this.#around.isLeaving()) throw leaving();
+    const unwanted = this.#unwanted(task);
+    if (unwanted !== undefined) throw unwanted;
+  }
 
   /** Why a step is not to be done any more: the run is taken back, or another step has failed. */
   #unwanted({ path, signal }: Task): Halted | StepFailed | undefined {
@@ -212,8 +232,15 @@ class SagaRun {
       },
       this.#retryOf(node),
       repeatable(tool.effect),
-      // While it waited, another process may have taken the run over.
-      async () => void (conclude = await journal.intend(path, intent)),
+      {
+        failed: async (failure) =>
+          void (await conclude(failureOf(failure, path, tool.name, tool.effect))),
+        again: async () => {
+          this.#mayGoOn(task);
+          // While it waited, another process may have taken the run over.
+          conclude = await journal.intend(path, intent);
+        },
+      },
     );
     if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
     const { failure } = called;
@@ -221,7 +248,7 @@ class SagaRun {
     const error = { ...failure, step: path, tool: tool.name };
     if (failure.outcome === "unknown" && tool.effect !== "read") {
       // It is we who end it: the next process finds it as if we had been killed.
-      if (isLeaving()) throw new Halted("away", "this process is leaving");
+      if (isLeaving()) throw leaving();
       await conclude({ outcome: "unknown", error });
       const effect = journal.of(path);
       told(path, tool.name, "unknown", error);
@@ -234,7 +261,7 @@ class SagaRun {
 
   /** Nobody knows whether it happened: finds out, does it again, undoes it all the same, or gives up. */
   async #doubt(task: Task, tool: Tool, effect: Effect, error: StepError): Promise<unknown> {
-    if (this.#around.isLeaving()) throw new Halted("away", "this process is leaving");
+    if (this.#around.isLeaving()) throw leaving();
     const word = this.#wordOf(effect);
     if (word !== undefined) return this.#settled(task, tool, effect, word, error, "person");
     switch (this.#modeOf(task, tool.effect)) {
@@ -271,7 +298,16 @@ class SagaRun {
       },
       task.node.step.retry ?? usual,
       ({ outcome }) => outcome !== "done",
-      async () => void (conclude = await journal.intend(path, intent)),
+      {
+        failed: async (failure) =>
+          void (await conclude(
+            failureOf({ ...failure, outcome: "unknown" }, path, tool.name, tool.effect),
+          )),
+        again: async () => {
+          if (this.#around.isLeaving()) throw leaving();
+          conclude = await journal.intend(path, intent);
+        },
+      },
     );
     if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
     if (called.failure.outcome === "done")
@@ -397,7 +433,7 @@ class SagaRun {
   async #compensate(cause: StepError): Promise<SagaEnd> {
     const { journal, isLeaving } = this.#around;
     for (const effect of toUndo(journal)) {
-      if (isLeaving()) throw new Halted("away", "this process is leaving");
+      if (isLeaving()) throw leaving();
       // oxlint-disable-next-line no-await-in-loop -- one after the other, in reverse order
       if (effect.conclusion?.undo !== undefined) await this.#undo(effect, effect.conclusion.undo);
     }
@@ -408,7 +444,7 @@ class SagaRun {
   }
 
   async #undo({ path, intent: { key } }: Effect, undo: Undo): Promise<void> {
-    const { journal, told } = this.#around;
+    const { journal, told, isLeaving } = this.#around;
     const here = undoPath(path);
     const past = journal.of(here);
     const word = past && this.#wordOf(past);
@@ -419,13 +455,20 @@ class SagaRun {
       effect: "idempotent",
     };
     let conclude = await journal.intend(here, intent);
-    const again = async (): Promise<void> => void (conclude = await journal.intend(here, intent));
+    const between: Between = {
+      failed: async (failure) =>
+        void (await conclude(failureOf(failure, here, undo.tool, intent.effect))),
+      again: async () => {
+        if (isLeaving()) throw leaving();
+        conclude = await journal.intend(here, intent);
+      },
+    };
     if (word?.didHappen === true) {
       await conclude({ outcome: "done", settledBy: "person" });
       return told(path, undo.tool, "undone");
     }
     const called =
-      undo.problem === undefined ? await this.#callUndo(undo, intent, again) : broken(undo);
+      undo.problem === undefined ? await this.#callUndo(undo, intent, between) : broken(undo);
     if ("value" in called || called.failure.outcome === "done") {
       await conclude({ outcome: "ok" });
       return told(path, undo.tool, "undone");
@@ -439,7 +482,7 @@ class SagaRun {
   #callUndo(
     { retry, timeoutMs }: Undo,
     { tool, arguments: args, key }: Intent,
-    again: () => Promise<void>,
+    between: Between,
   ): Promise<Called> {
     const call = { tool, args, key, timeoutMs, signal: new Cancel() };
     return callWithRetry(
@@ -447,7 +490,7 @@ class SagaRun {
       call,
       retry,
       ({ code, outcome }) => code !== "denied" && outcome !== "done",
-      again,
+      between,
     );
   }
 
@@ -487,6 +530,12 @@ class SagaRun {
     return !node.step.pivot && !this.#undoable.has(node);
   }
 
+  /** What a person has said of a step that fails before it calls anything, such as by its `when`. */
+  readonly #settledStep = (path: string): { readonly value: unknown } | undefined => {
+    const word = this.#wordOf({ path, at: 0 });
+    return word?.didHappen === true ? word : undefined;
+  };
+
   /** What a person has said of a call. It counts for what was known then. */
   #wordOf({ path, at }: Pick<Effect, "path" | "at">): Settlement | undefined {
     const note = this.#around.journal.note(`note:resolve:${path}`);
@@ -510,6 +559,20 @@ class SagaRun {
       openOf(effect, message) ?? { step, tool: "", arguments: {}, key: "", problem: message },
     ];
   }
+}
+
+const leaving = (): Halted => new Halted("away", "this process is leaving");
+
+/** What is written of a call that failed. A read has done nothing, whatever became of it. */
+function failureOf(
+  failure: CallFailure,
+  step: string,
+  tool: string,
+  effect: ToolEffect,
+): Omit<Conclusion, "seq"> {
+  const isUnknown = failure.outcome === "unknown" && effect !== "read";
+  const outcome = failure.outcome === "answered" ? "answered" : isUnknown ? "unknown" : "failed";
+  return { outcome, error: { ...failure, step, tool } };
 }
 
 /** Whether a call happened, and what its result is then. */

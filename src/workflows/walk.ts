@@ -39,6 +39,9 @@ export interface Task {
 /** Makes the call, and gives the step's result. Rejects with StepFailed or Halted. */
 export type Perform = (task: Task) => Promise<unknown>;
 
+/** What a person has said that a step's result is which fails by itself; undefined where nobody did. */
+export type Settled = (path: string) => { readonly value: unknown } | undefined;
+
 /**
  * Walks through a program. Resolves with its output; rejects with the StepFailed of the first step that fails
  * where nothing caught it, or with Halted.
@@ -48,11 +51,12 @@ export async function walk(
   given: Pick<Values, "input" | "event">,
   perform: Perform,
   signal: Cancel,
+  settled: Settled = () => undefined,
 ): Promise<unknown> {
   const none: StepResult = { result: null, error: null, errors: [] };
   const steps = Object.fromEntries(allNodes(program.steps).map(({ id }) => [id, none]));
   const values: Values = { input: given.input, event: given.event, steps };
-  const last = await new Walker(perform).list(program.steps, values, "", signal);
+  const last = await new Walker(perform, settled).list(program.steps, values, "", signal);
   return program.output === undefined
     ? last
     : evaluated(outputStep, () => program.output?.template.evaluate(values));
@@ -75,10 +79,12 @@ export const mostBegun = 20_000;
 
 class Walker {
   readonly #perform: Perform;
+  readonly #settled: Settled;
   #begun = 0;
 
-  constructor(perform: Perform) {
+  constructor(perform: Perform, settled: Settled) {
     this.#perform = perform;
+    this.#settled = settled;
   }
 
   /** Before memory is taken for them. */
@@ -118,10 +124,14 @@ class Walker {
         result = evaluated(path, () => output.template.evaluate({ ...values, result }));
     } catch (thrown) {
       if (!(thrown instanceof StepFailed)) throw thrown;
+      const settled = thrown.error.step === path ? this.#settled(path) : undefined;
       const { action = "fail" } = step.onError ?? {};
-      if (action === "fail" || isCut(thrown, signal)) throw thrown;
-      ({ error } = thrown);
-      result = action === "default" ? this.#fallback(node, values, path) : null;
+      if (settled !== undefined) result = settled.value;
+      else if (action === "fail" || isCut(thrown, signal)) throw thrown;
+      else {
+        ({ error } = thrown);
+        result = action === "default" ? this.#fallback(node, values, path) : null;
+      }
     }
     values.steps[id] = { result, error, errors };
     return result;

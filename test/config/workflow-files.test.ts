@@ -72,7 +72,7 @@ describe("readWorkflows", () => {
       {
         "a.yaml": `kind: chain\n${steps.replace('"steps"', "steps")}\noutput: \${{ steps.b.result }}`,
       },
-      /^a\.yaml: output: there is no step "b"; done here: a$/,
+      /^a\.yaml:3:9: output: there is no step "b"; done here: a$/,
     ],
     ["bad JSON", { "a.json": '{"kind": }' }, /^a\.json:1:\d+: /],
     ["bad YAML, with its line", { "a.yaml": "kind: chain\nsteps: [\n" }, /^a\.yaml:\d+:\d+: /],
