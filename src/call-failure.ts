@@ -19,7 +19,8 @@ export function failureOfResult(result: Result): CallFailure | undefined {
   if (result["isError"] !== true) return undefined;
   const { failure, mayHaveHappened, retryAfterMs } = classifyResult(result);
   const { "holdfast/failure": told } = isObject(result["_meta"]) ? result["_meta"] : {};
-  const inDoubt = mayHaveHappened || (isObject(told) && told["outcome"] === "unknown");
+  // What is told outright counts for more than what the words sound like.
+  const inDoubt = isObject(told) ? told["outcome"] === "unknown" : mayHaveHappened;
   return {
     code: "upstream_error",
     outcome: inDoubt ? "unknown" : "answered",

@@ -4,6 +4,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { z } from "zod";
+import { messageOf } from "../errors.ts";
 import { checkedChain, checkedSaga } from "../workflows/checked.ts";
 import type { Workflow } from "../workflows/workflows.ts";
 import { isMissing, readText, whyUnreadable } from "./files.ts";
@@ -53,6 +54,15 @@ async function list(folder: string): Promise<string[]> {
 }
 
 async function readWorkflow(file: string): Promise<Workflow> {
+  try {
+    return await parseWorkflow(file);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw problem(file, "is nested too deeply");
+  }
+}
+
+async function parseWorkflow(file: string): Promise<Workflow> {
   let text: string;
   try {
     text = await readText(file);
@@ -87,7 +97,8 @@ async function parseYaml(text: string, file: string): Promise<unknown> {
   try {
     return parse(text);
   } catch (error) {
-    if (!(error instanceof YAMLParseError)) throw error;
+    // Such as too many aliases, or too many levels.
+    if (!(error instanceof YAMLParseError)) throw problem(file, messageOf(error));
     const [place] = error.linePos ?? [];
     throw new ConfigError(file, [
       {

@@ -14,6 +14,8 @@ export interface Template {
   readonly uses: readonly string[];
   /** In the order in which they stand in the template. */
   readonly expressions: readonly Expression[];
+  /** The expression of which a text is made and of nothing else, so that its value keeps its kind. */
+  readonly whole: Expression | undefined;
   /** The JSON with the values in it; parts of it can be parts of `values`. Throws ExpressionError. */
   readonly evaluate: (values: Values) => unknown;
 }
@@ -40,7 +42,9 @@ export function compileTemplate(template: unknown, { scope, where }: Options): T
   const uses = [...new Set(parts.flatMap(({ reads }) => reads.map(({ names }) => names[0] ?? "")))];
   const evaluate = (values: Values): unknown =>
     build === undefined ? template : build(values, new Meter());
-  return { uses, expressions: parts, evaluate };
+  const [only] = parts;
+  const whole = only !== undefined && build === only.runWith ? only : undefined;
+  return { uses, expressions: parts, whole, evaluate };
 }
 
 const fail = (error: ExpressionError): void => {

@@ -11,7 +11,7 @@ import type { Journal } from "./journal.ts";
 import { allNodes, type Program } from "./program.ts";
 import { refusal } from "./refusal.ts";
 import type { RunState } from "./run-store.ts";
-import type { StepPhase } from "./saga-run.ts";
+import { mayBePastPivot, type StepPhase } from "./saga-run.ts";
 import type { StepError } from "./step-error.ts";
 import { viewOf, type RunHead } from "./view.ts";
 
@@ -118,10 +118,12 @@ export class ActiveRun {
   async takeBack(reason: string): Promise<void> {
     if (this.isSaga) {
       if (this.#state !== "running") throw refusal(notCancellable(this.#state));
-      const pivot = this.program.steps.find(({ step }) => step.pivot);
-      const effect = pivot && this.journal.of(pivot.id);
-      if (effect !== undefined && effect.conclusion?.outcome !== "failed") throw refusal(pastPivot);
+      const check = (): void => {
+        if (mayBePastPivot(this.program, this.journal)) throw refusal(pastPivot);
+      };
+      check();
       await this.journal.writeNote("note:cancel", { reason });
+      check();
     }
     this.cancel.cancel(cancelled(reason));
   }

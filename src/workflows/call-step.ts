@@ -2,9 +2,10 @@ import { backoff } from "../backoff.ts";
 import { failureOfError, failureOfResult, type CallFailure } from "../call-failure.ts";
 import type { Caller, Effect, JsonObject, Result, Tool } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
-import { asCallError } from "../errors.ts";
+import { asCallError, messageOf } from "../errors.ts";
 import { valueOf } from "../result-value.ts";
 import { pause } from "../wait.ts";
+import { isObject } from "../wire.ts";
 import type { Tools } from "./check-tools.ts";
 import type { StepRetry } from "./definition.ts";
 
@@ -66,8 +67,8 @@ export async function callOnce({ door, caller, trace }: Runner, call: StepCall):
   };
   try {
     const result = await door.call(tool, args, { caller, signal, timeoutMs, meta, fresh });
-    const failure = failureOfResult(result);
-    return failure === undefined ? { value: valueOf(result) } : { failure };
+    const failure = failureOfResult(result) ?? underWay(result);
+    return failure === undefined ? keepable(valueOf(result)) : { failure };
   } catch (error) {
     return { failure: failureOfError(asCallError(error)) };
   }
@@ -114,6 +115,26 @@ export const repeatable =
   (effect: Effect) =>
   ({ outcome, isTransient }: CallFailure): boolean =>
     isTransient && outcome !== "done" && (outcome !== "unknown" || effect !== "write");
+
+/** A run that its caller no longer waited for has not come to an end. */
+function underWay({ _meta: meta }: Result): CallFailure | undefined {
+  const run = isObject(meta) ? meta["holdfast/run"] : undefined;
+  if (!isObject(run) || (run["state"] !== "running" && run["state"] !== "compensating"))
+    return undefined;
+  const message = `the run ${String(run["id"])} is still ${run["state"]}`;
+  return { code: "timeout", outcome: "unknown", message, isTransient: true };
+}
+
+/** JSON can be read that is nested too deeply to be written. */
+function keepable(value: unknown): Called {
+  try {
+    JSON.stringify(value);
+    return { value };
+  } catch (error) {
+    const message = `it was done, but its result cannot be kept: ${messageOf(error)}`;
+    return { failure: { code: "bad_answer", outcome: "done", message, isTransient: false } };
+  }
+}
 
 const missing = (name: string): CallFailure => ({
   code: "unavailable",

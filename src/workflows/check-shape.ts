@@ -11,10 +11,11 @@ import {
   always,
   childrenOf,
   compileProgram,
+  placeIn,
   type Code,
   type Condition,
 } from "./program.ts";
-import type { Node, Program } from "./program.ts";
+import type { Node, Program, ToolBody } from "./program.ts";
 import type { RunKind } from "./run-store.ts";
 import { schemaAt } from "./schema-fit.ts";
 
@@ -36,6 +37,8 @@ const deepest = 8;
 
 /** Names that mean something in every expression. */
 const reserved = [...always, "step", "arguments", "result", "index"];
+/** What is no name in an expression, but means something without being one. */
+const literals = ["true", "false", "null"];
 
 /** Compiles a definition and tells what is wrong with it, whatever tools there are. */
 export function checkShape(definition: Definition, kind: RunKind): Shaped {
@@ -48,6 +51,7 @@ export function checkShape(definition: Definition, kind: RunKind): Shaped {
     problems,
   );
   const nodes = allNodes(program.steps);
+  if (problems.length > 0 && nodes.length === 0) return { program, problems, warnings };
   checkIds(nodes, problems);
   for (const node of nodes) checkStep(node, kind, problems);
   checkPivot(program, nodes, { problems, warnings });
@@ -58,7 +62,7 @@ export function checkShape(definition: Definition, kind: RunKind): Shaped {
 function checkSizes(steps: readonly Step[], at: Path, problems: Finding[]): void {
   let count = 0;
   const visit = (some: readonly Step[], path: Path, depth: number): void => {
-    if (depth > deepest) {
+    if (depth > deepest && some.length > 0) {
       problems.push({ path, message: `expected at most ${deepest} levels of steps in each other` });
       return;
     }
@@ -114,7 +118,8 @@ function checkStep(
     if (step.pivot) tell("pivot", "is for sagas: a chain undoes nothing");
   }
   const { as } = step.forEach ?? {};
-  if (as !== undefined && (reserved.includes(as) || names.slice(0, -2).includes(as)))
+  const taken = [...reserved, ...literals, ...names.slice(0, -2)];
+  if (as !== undefined && taken.includes(as))
     problems.push({ path: [...at, "forEach", "as"], message: `the name "${as}" is taken` });
   if (step.onError !== undefined) checkOnError(step.onError, [...at, "onError"], problems);
   if (step.onUnknown === "verify" && step.verify === undefined)
@@ -143,13 +148,17 @@ function expectKind(condition: Condition | undefined, kind: Kind, problems: Find
 
 function expectList({ written, template, at }: Code, problems: Finding[]): void {
   if (Array.isArray(written)) return;
-  const [only, ...others] = template.expressions;
-  const isWhole = typeof written === "string" && /^\s*\$\{\{[^]*\}\}\s*$/.test(written);
-  if (!isWhole || only === undefined || others.length > 0)
+  const { whole } = template;
+  // Of what has a problem already nothing is left.
+  if (whole === undefined && template.expressions.length === 0 && isExpression(written)) return;
+  if (whole === undefined)
     problems.push({ path: at, message: "expected a list, or one expression that gives a list" });
-  else if (only.kind !== "list" && only.kind !== "any")
-    problems.push({ path: at, message: `expected a list, got a ${only.kind}` });
+  else if (whole.kind !== "list" && whole.kind !== "any")
+    problems.push({ path: at, message: `expected a list, got a ${whole.kind}` });
 }
+
+const isExpression = (written: unknown): boolean =>
+  typeof written === "string" && written.startsWith("${{");
 
 /** The point of no return is one step of the top level; what comes after it is never undone. */
 function checkPivot(
@@ -219,6 +228,7 @@ class Reads {
     const inside = this.#body(node, before);
     if (body.kind === "tool") {
       this.#code(body.args, before);
+      this.#sent(node, body);
       if (body.undo !== undefined && body.undo !== false) {
         this.#code(body.undo.args, before);
         if (step.onUnknown === "compensate") this.#withoutResult(body.undo.args);
@@ -232,6 +242,21 @@ class Reads {
     const done = new Set(step.forEach === undefined ? inside : before);
     this.#code(output, done);
     return done.add(node.id);
+  }
+
+  /** What undoes a step and what looks for it see the arguments that the step sends, and no others. */
+  #sent({ step }: Node, { undo, verify }: ToolBody): void {
+    const tell = (reads: readonly Read[], path: Path): void => {
+      for (const { names, required } of reads) {
+        const [name, key = ""] = names;
+        if (name === "arguments" && required > 1 && !Object.hasOwn(step.arguments, key))
+          this.#problem(path, `the step sends no argument "${key}"`);
+      }
+    };
+    const undoArgs = undo === false ? undefined : undo?.args;
+    for (const code of [undoArgs, verify?.args, verify?.result].filter((one) => one !== undefined))
+      for (const { reads, path } of code.template.expressions) tell(reads, placeIn(code, path));
+    if (verify !== undefined) tell(verify.happened.expression.reads, verify.happened.at);
   }
 
   #body(node: Node, before: ReadonlySet<string>): Set<string> {
@@ -252,14 +277,15 @@ class Reads {
   }
 
   #code(code: Code | undefined, done: ReadonlySet<string>): void {
-    for (const { reads, path } of code?.template.expressions ?? [])
-      for (const read of reads) this.#read(read, [...(code?.at ?? []), ...keysOf(path)], done);
+    if (code === undefined) return;
+    for (const { reads, path } of code.template.expressions)
+      for (const read of reads) this.#read(read, placeIn(code, path), done);
   }
 
   #read({ names, required }: Read, path: Path, done: ReadonlySet<string>): void {
     const [name, key, member] = names;
     if (key === undefined) return;
-    if (name === "steps") this.#step(key, member, names.length > 3, path, done);
+    if (name === "steps") this.#step(key, member, required > 3, path, done);
     if (name === "step" && key !== "key") this.#problem(path, `expected step.key, got step.${key}`);
     if (name === "input") this.#input(names.slice(1), required - 1, path);
   }
@@ -278,7 +304,7 @@ class Reads {
     } else if (!done.has(id)) this.#problem(path, `step "${id}" is not done yet here`);
     else if (member !== undefined && !["result", "error", "errors"].includes(member))
       this.#problem(path, `expected steps.${id}.result, .error or .errors, got .${member}`);
-    else if (member === "result" && goesInto && mayBeSkipped(node, path))
+    else if (member === "result" && goesInto && mayLack([...this.#nodes.values()], node, path))
       this.#warn(path, `steps.${id}.result is null where step "${id}" is skipped or fails`);
   }
 
@@ -324,9 +350,20 @@ class Reads {
   }
 }
 
-/** Whether a step may have no result where another reads it. */
-const mayBeSkipped = ({ when, step, at }: Node, reader: Path): boolean =>
-  when !== undefined || step.onError?.action === "continue" || !isOnPath(branchOf(at), reader);
+/** Whether a step may have no result where another reads it: it, or what it stands in, may be skipped or fail. */
+export function mayLack(nodes: readonly Node[], node: Node, reader: Path): boolean {
+  if (!isOnPath(branchOf(node.at), reader)) return true;
+  return nodes.some(({ at, when, step }) => {
+    if (!isOnPath(at, node.at)) return false;
+    const isOwnOutput = isOnPath([...at, "output"], reader);
+    if (isOnPath(at, reader) && !isOwnOutput) return false;
+    const isIt = at.length === node.at.length;
+    const { action = "fail" } = step.onError ?? {};
+    const mayFail = isIt ? action === "continue" : action !== "fail";
+    const collects = !isIt && step.mode === "collect";
+    return collects || (!isOwnOutput && (when !== undefined || mayFail));
+  });
+}
 
 /** The list of a switch that a step stands in; the whole definition where it is in none. */
 function branchOf(at: Path): Path {
@@ -336,11 +373,3 @@ function branchOf(at: Path): Path {
 
 const isOnPath = (start: Path, path: Path): boolean =>
   start.every((key, index) => path[index] === key);
-
-const keysOf = (pointer: string): string[] =>
-  pointer === ""
-    ? []
-    : pointer
-        .slice(1)
-        .split("/")
-        .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));

@@ -6,10 +6,19 @@ import type { JsonObject, Tool } from "../call.ts";
 import type { Finding, Path } from "../config/problems.ts";
 import { compileTemplate } from "../expressions/template.ts";
 import type { Read } from "../expressions/code.ts";
-import { ExpressionError } from "../expressions/error.ts";
+import { ExpressionError, short } from "../expressions/error.ts";
 import type { Kind } from "../expressions/values.ts";
-import type { Findings } from "./check-shape.ts";
-import { allNodes, type Code, type Node, type Program, type ToolBody } from "./program.ts";
+import { isObject } from "../wire.ts";
+import { mayLack, type Findings } from "./check-shape.ts";
+import {
+  allNodes,
+  placeIn,
+  type Code,
+  type Condition,
+  type Node,
+  type Program,
+  type ToolBody,
+} from "./program.ts";
 import type { RunKind } from "./run-store.ts";
 import { misfits, schemaAt, typeIn, type JsonType, type TypeOf } from "./schema-fit.ts";
 
@@ -63,8 +72,9 @@ class ToolCheck {
     if (body.kind !== "tool") return;
     const tool = this.#tool(body.tool, [...at, "tool"]);
     const output = tool?.definition["outputSchema"];
-    if (step.forEach === undefined && step.output === undefined && output !== undefined)
-      this.#results.set(node.id, output as JsonObject);
+    const isAsItIs = step.output === undefined && step.onError?.action !== "default";
+    if (step.forEach === undefined && isAsItIs && isObject(output))
+      this.#results.set(node.id, output);
     if (tool !== undefined) this.#arguments(body.args, tool, undefined);
     if (body.undo !== undefined && body.undo !== false) {
       const undo = this.#tool(body.undo.tool, [...body.undo.at, "tool"]);
@@ -88,15 +98,32 @@ class ToolCheck {
   }
 
   /** What a step reads of results whose schema is known by now. */
-  reads({ when, list, body, output, fallback }: Node): void {
-    for (const condition of [when, body.kind === "switch" ? body.value : undefined])
-      if (condition !== undefined)
-        for (const read of condition.expression.reads) this.#read(read, condition.at);
-    for (const code of [list, output, fallback]) this.#code(code);
-    if (body.kind !== "tool") return;
-    this.#code(body.args);
-    this.#code(body.verify?.args);
-    if (body.undo !== undefined && body.undo !== false) this.#code(body.undo.args);
+  reads({ when, list, body, output, fallback, step }: Node): void {
+    this.#condition(when);
+    if (body.kind === "switch") this.#condition(body.value);
+    for (const code of [list, fallback]) this.#code(code);
+    if (body.kind !== "tool") return this.#code(output);
+    const { tool, args, undo, verify } = body;
+    const answer = this.#outputOf(tool);
+    this.#code(output, step.forEach === undefined ? answer : undefined);
+    this.#code(args);
+    if (undo !== undefined && undo !== false) this.#code(undo.args, answer);
+    if (verify === undefined) return;
+    const found = this.#outputOf(verify.tool);
+    this.#code(verify.args);
+    this.#condition(verify.happened, found);
+    this.#code(verify.result, found);
+  }
+
+  /** What the result of a tool looks like, where it says so. */
+  #outputOf(name: string): unknown {
+    const tool = this.#tools.find(name);
+    return tool === undefined || "refused" in tool ? undefined : tool.definition["outputSchema"];
+  }
+
+  #condition(condition: Condition | undefined, result?: unknown): void {
+    if (condition !== undefined)
+      for (const read of condition.expression.reads) this.#read(read, condition.at, result);
   }
 
   output(): void {
@@ -110,12 +137,14 @@ class ToolCheck {
       return undefined;
     }
     if (found === undefined) {
+      // No tool's name is longer, and the time that it takes grows with the length.
+      const start = name.slice(0, 128);
       const near = this.#tools
         .names()
-        .toSorted((a, b) => distance(a, name) - distance(b, name))
+        .toSorted((a, b) => distance(a, start) - distance(b, start))
         .slice(0, 3);
       const nearest = near.length > 0 ? `; the nearest are ${near.join(", ")}` : "";
-      this.#problem(path, `there is no tool ${JSON.stringify(name)}${nearest}`);
+      this.#problem(path, `there is no tool ${JSON.stringify(short(name))}${nearest}`);
     }
     const depth = this.#tools.depth(name);
     if (depth >= deepest)
@@ -151,13 +180,12 @@ class ToolCheck {
       if (!text.includes("${{")) return undefined;
       const scope = [...new Set([...this.#names(), ...scopeNames])];
       try {
-        const { expressions } = compileTemplate(text, { scope, where: "" });
-        const [only, ...others] = expressions;
-        if (only === undefined) return undefined;
-        if (others.length > 0 || !/^\$\{\{[^]*\}\}$/.test(text)) return "string";
-        const [read] = only.reads;
-        const isPath = read !== undefined && only.text === read.names.join(".");
-        return isPath ? this.#typeOfRead(read, own) : types[only.kind];
+        const { expressions, whole } = compileTemplate(text, { scope, where: "" });
+        if (expressions.length === 0) return undefined;
+        if (whole === undefined) return "string";
+        const [read] = whole.reads;
+        const isPath = read !== undefined && whole.text === read.names.join(".");
+        return isPath ? this.#typeOfRead(read, own) : types[whole.kind];
       } catch (error) {
         if (!(error instanceof ExpressionError)) throw error;
         return "any";
@@ -173,26 +201,34 @@ class ToolCheck {
     if (name === "input") return typeIn(schemaAt(this.#program.definition.inputSchema, keys));
     if (name === "result") return typeIn(schemaAt(own?.definition["outputSchema"], keys));
     if (name === "arguments") return typeIn(schemaAt(own?.definition["inputSchema"], keys));
-    if (name === "step") return "string";
+    if (name === "step") return keys.length > 0 ? "string" : "object";
     const [id = "", member, ...inner] = keys;
     if (name !== "steps" || member !== "result") return "any";
+    const nodes = allNodes(this.#program.steps);
+    const node = nodes.find((one) => one.id === id);
+    // Where it was skipped it is null.
+    if (inner.length === 0 && node !== undefined && mayLack(nodes, node, [])) return "any";
     return typeIn(schemaAt(this.#results.get(id), inner));
   }
 
-  #code(code: Code | undefined): void {
+  /** `result` is what the name result means here. */
+  #code(code: Code | undefined, result?: unknown): void {
     if (code === undefined) return;
     for (const { reads, path } of code.template.expressions)
-      for (const read of reads)
-        this.#read(read, [...code.at, ...(path === "" ? [] : path.slice(1).split("/"))]);
+      for (const read of reads) this.#read(read, placeIn(code, path), result);
   }
 
-  #read({ names }: Read, path: Path): void {
-    const [name, id = "", member, ...keys] = names;
-    if (name !== "steps" || member !== "result") return;
-    const schema = this.#results.get(id);
+  #read({ names }: Read, path: Path, result: unknown): void {
+    const [name, id = "", member] = names;
+    if (name === "result") return this.#members(result, ["result"], names.slice(1), path);
+    if (name === "steps" && member === "result")
+      this.#members(this.#results.get(id), names.slice(0, 3), names.slice(3), path);
+  }
+
+  #members(schema: unknown, of: readonly string[], keys: readonly string[], path: Path): void {
     for (let length = 1; length <= keys.length; length++) {
       const inner = keys.slice(0, length);
-      const shown = `steps.${id}.result.${inner.join(".")}`;
+      const shown = [...of, ...inner].join(".");
       if (schemaAt(schema, inner) === "absent")
         return this.#problem(path, `${shown}: the tool's outputSchema has no such member`);
       if (!isNamed(schemaAt(schema, inner.slice(0, -1)), inner.at(-1)))

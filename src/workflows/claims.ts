@@ -8,7 +8,7 @@ import { Journal, type Note, type Writer } from "./journal.ts";
 import { parseDefinition } from "./parse.ts";
 import type { Program } from "./program.ts";
 import { LeaseLost, type RunStore, type StoredRun } from "./run-store.ts";
-import { isPastPivot } from "./saga-run.ts";
+import { mayBePastPivot } from "./saga-run.ts";
 
 export interface ClaimsOptions {
   readonly store: RunStore;
@@ -78,7 +78,7 @@ export class Claims {
         await store.park(id, { reason: "missing", open: [], missing }, missingTime);
         return;
       }
-      if (command?.["type"] === "cancel" && !isPastPivot(program, journal))
+      if (command?.["type"] === "cancel" && !mayBePastPivot(program, journal))
         await journal.writeNote("note:cancel", { reason: takenBack });
       if (run.state === "stuck")
         await store.mark(id, journal.note("note:undo") === undefined ? "running" : "compensating");

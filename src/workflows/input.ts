@@ -7,6 +7,9 @@ export type Fitted = { readonly input: JsonObject } | { readonly problems: reado
 
 type Validate = (input: JsonObject) => Fitted;
 
+/** Things wrong with one input that are told. */
+const mostProblems = 20;
+
 const compiled = new WeakMap<object, Promise<Validate>>();
 
 /** Fits an input to a definition's `inputSchema`. Never rejects. */
@@ -31,15 +34,24 @@ async function compile(schema: JsonObject): Promise<Validate> {
   });
   formats.default(ajv);
   try {
-    const validate = ajv.compile({ type: "object", ...schema });
+    // An asynchronous schema would answer with a promise, which is no verdict.
+    const validate = ajv.compile({ type: "object", ...schema, $async: false });
     return (given) => {
-      const input = structuredClone(given);
-      if (validate(input)) return { input };
-      const problems = (validate.errors ?? []).map(
-        ({ instancePath, message = "does not fit" }) =>
-          `input${instancePath.replaceAll("/", ".")}: ${message}`,
-      );
-      return { problems };
+      try {
+        const input = structuredClone(given);
+        if (validate(input)) return { input };
+      } catch (error) {
+        return { problems: [`input: ${messageOf(error)}`] };
+      }
+      const errors = validate.errors ?? [];
+      const problems = errors
+        .slice(0, mostProblems)
+        .map(
+          ({ instancePath, message = "does not fit" }) =>
+            `input${instancePath.replaceAll("/", ".")}: ${message}`,
+        );
+      const more = errors.length - problems.length;
+      return { problems: more > 0 ? [...problems, `input: ${more} more`] : problems };
     };
   } catch (error) {
     const problem = `the inputSchema cannot be used: ${messageOf(error)}`;

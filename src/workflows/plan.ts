@@ -9,6 +9,12 @@ import { isObject } from "../wire.ts";
 import { undoable, type Tools } from "./check-tools.ts";
 import { always, type Body, type Condition, type Node, type Program } from "./program.ts";
 
+interface Undone {
+  readonly tool: string;
+  readonly effect: Effect;
+  readonly arguments: unknown;
+}
+
 /** One step of a plan. All of it is JSON. */
 export interface PlannedStep {
   readonly step: string;
@@ -19,12 +25,14 @@ export interface PlannedStep {
   readonly when?: string | boolean;
   readonly forEach?: unknown;
   /** The tool that undoes it; null where nothing does. */
-  readonly undo?: { readonly tool: string; readonly arguments: unknown } | null;
+  readonly undo?: Undone | null;
   readonly pivot?: true;
   readonly steps?: readonly PlannedStep[];
   readonly parallel?: readonly PlannedStep[];
   readonly switch?: string | boolean;
   readonly cases?: Readonly<Record<string, readonly PlannedStep[]>>;
+  /** Where there is no such case. */
+  readonly default?: readonly PlannedStep[];
 }
 
 /** The steps of a program with what `input` makes known. */
@@ -52,10 +60,10 @@ export function planOf(program: Program, kind: "chain" | "saga", input: JsonObje
         return { parallel: body.steps.map(plan) };
       case "switch": {
         const cases = [...body.cases].map(([name, steps]) => [name, steps.map(plan)] as const);
-        const otherwise = body.otherwise && [["default", body.otherwise.map(plan)] as const];
         return {
           switch: known(body.value, input),
-          cases: Object.fromEntries([...cases, ...(otherwise ?? [])]),
+          cases: Object.fromEntries(cases),
+          ...(body.otherwise !== undefined && { default: body.otherwise.map(plan) }),
         };
       }
       case "tool": {
@@ -67,9 +75,13 @@ export function planOf(program: Program, kind: "chain" | "saga", input: JsonObje
           effect,
           arguments: resolved(body.args.written, input),
           ...(kind === "saga" &&
-            effect !== "read" && {
+            (isUndone || effect !== "read") && {
               undo: isUndone
-                ? { tool: undo.tool, arguments: resolved(undo.args.written, input) }
+                ? {
+                    tool: undo.tool,
+                    effect: effectOf(undo.tool),
+                    arguments: resolved(undo.args.written, input),
+                  }
                 : null,
             }),
         };
@@ -81,12 +93,16 @@ export function planOf(program: Program, kind: "chain" | "saga", input: JsonObje
 
 /** The writes of a plan, a line each, for a person who is to consent. */
 export const writesOf = (steps: readonly PlannedStep[]): string[] =>
-  steps.flatMap(({ step, tool, effect, arguments: args, ...rest }) => [
+  steps.flatMap(({ step, tool, effect, arguments: args, undo, ...rest }) => [
     ...(tool !== undefined && effect !== "read" ? [`${step}: ${tool} ${shown(args)}`] : []),
+    ...(undo && undo.effect !== "read"
+      ? [`${step}, to undo it: ${undo.tool} ${shown(undo.arguments)}`]
+      : []),
     ...writesOf([
       ...(rest.steps ?? []),
       ...(rest.parallel ?? []),
       ...Object.values(rest.cases ?? {}).flat(),
+      ...(rest.default ?? []),
     ]),
   ]);
 

@@ -108,6 +108,21 @@ export function childrenOf({ body }: Node): readonly Node[] {
   }
 }
 
+/** Where a JSON pointer into what is written leads to. */
+export function placeIn({ written, at }: Pick<Code, "written" | "at">, pointer: string): Path {
+  let value = written;
+  const keys = pointer.split("/").slice(1);
+  return [
+    ...at,
+    ...keys.map((escaped) => {
+      const key = escaped.replaceAll("~1", "/").replaceAll("~0", "~");
+      const place = Array.isArray(value) ? Number(key) : key;
+      value = (value as Record<string | number, unknown>)[place];
+      return place;
+    }),
+  ];
+}
+
 /** The tools that a program names, each once. */
 export const toolsOf = ({ steps }: Program): string[] => [
   ...new Set(
@@ -136,7 +151,7 @@ class Compiler {
   code(written: unknown, at: Path, scope: readonly string[]): Code | undefined {
     if (written === undefined) return undefined;
     const errors = checkTemplate(written, { scope, where: "" });
-    for (const error of errors) this.#tell(error, at);
+    for (const error of errors) this.#tell(error, at, written);
     const template = compileTemplate(errors.length > 0 ? null : written, { scope, where: "" });
     return { template, written, at };
   }
@@ -153,7 +168,8 @@ class Compiler {
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
       this.#tell(error, at);
-      return compile("null");
+      // Of any kind, so that nothing more is found wrong with it.
+      return compile("input");
     }
   }
 
@@ -248,9 +264,8 @@ class Compiler {
     };
   }
 
-  #tell({ message, path }: ExpressionError, at: Path): void {
-    const inner = path === "" ? [] : path.slice(1).split("/");
-    this.#problems.push({ path: [...at, ...inner], message: withoutPlace(message) });
+  #tell({ message, path }: ExpressionError, at: Path, written?: unknown): void {
+    this.#problems.push({ path: placeIn({ written, at }, path), message: withoutPlace(message) });
   }
 }
 

@@ -16,6 +16,8 @@ interface View {
     readonly effect: string;
   }[];
   readonly error?: { readonly step: string; readonly message: string };
+  /** Why its output could not be made. */
+  readonly problem?: string;
   readonly reason?: string;
   readonly open?: readonly { readonly step: string; readonly problem: string }[];
   readonly missing?: readonly string[];
@@ -33,8 +35,8 @@ export function runResult(view: JsonObject): Result {
 
 /** What a chain or saga of config answers as a tool: its output, where it came to one. */
 export function outputResult(view: JsonObject): Result {
-  const { id, state, output } = view;
-  if (state !== "completed") return runResult(view);
+  const { id, state, output, problem } = view;
+  if (state !== "completed" || problem !== undefined) return runResult(view);
   const text = typeof output === "string" ? output : JSON.stringify(output, undefined, 2);
   const isObject = typeof output === "object" && output !== null && !Array.isArray(output);
   return {
@@ -70,7 +72,7 @@ function outcomeOf({ state, steps }: View): Outcome | undefined {
 }
 
 function wordsOf(view: View): string {
-  const { kind, name, state, id, error, steps } = view;
+  const { kind, name, state, id, error, steps, problem } = view;
   const what = `The ${kind} ${name}`;
   const named = (of: string): string =>
     steps.flatMap((one) => (one.state === of ? one.step : [])).join(", ");
@@ -78,7 +80,9 @@ function wordsOf(view: View): string {
     error === undefined ? "" : `${error.step === "" ? "" : `step ${error.step}: `}${error.message}`;
   switch (state) {
     case "completed":
-      return `${what} is completed.`;
+      return problem === undefined
+        ? `${what} is completed.`
+        : `${what} is completed, but its output cannot be made: ${problem}`;
     case "compensated":
       return `${what} did not come through (${cause}). All that it had done was undone: ${named("undone") || "nothing was"}.`;
     case "failed":

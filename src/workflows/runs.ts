@@ -17,7 +17,7 @@ import { toolsOf, type Program } from "./program.ts";
 import { refusal } from "./refusal.ts";
 import { LeaseLost, StoreFailed, type RunStore, type StoredRun } from "./run-store.ts";
 import type { RunFilter, RunKind } from "./run-store.ts";
-import { driveSaga, isPastPivot, type SagaEnd } from "./saga-run.ts";
+import { driveSaga, mayBePastPivot, type SagaEnd } from "./saga-run.ts";
 import { Halted, StepFailed, type StepError } from "./step-error.ts";
 import { headOf, viewOf } from "./view.ts";
 
@@ -150,7 +150,7 @@ export class Runs {
     if (run.state !== "running") throw refusal(notCancellable(run.state));
     const { program } = parseDefinition(run.definition, run.kind);
     const journal = new Journal(await this.#options.store.journal(id));
-    if (program !== undefined && isPastPivot(program, journal)) throw refusal(pastPivot);
+    if (program !== undefined && mayBePastPivot(program, journal)) throw refusal(pastPivot);
     await this.#command(id, { type: "cancel" });
     return this.#follow(id, caller, wait);
   }

@@ -23,7 +23,7 @@ import {
 } from "./journal.ts";
 import type { Node, Program } from "./program.ts";
 import { Halted, StepFailed, stepFailed, type StepError } from "./step-error.ts";
-import { evaluated, walk, type Task } from "./walk.ts";
+import { evaluated, outputStep, walk, type Task } from "./walk.ts";
 
 /** A call that keeps a run from going on or from being undone. */
 export interface Open {
@@ -73,10 +73,21 @@ export const driveSaga = (around: SagaSurroundings): Promise<SagaEnd> =>
   new SagaRun(around).drive();
 
 /** Whether the point of no return lies behind. */
-export function isPastPivot({ steps }: Program, journal: Journal): boolean {
-  const pivot = steps.find(({ step }) => step.pivot);
-  const effect = pivot && journal.of(pivot.id);
+function isPastPivot(program: Program, journal: Journal): boolean {
+  const effect = pivotOf(program, journal);
   return effect !== undefined && happened(effect);
+}
+
+/** Whether the point of no return may lie behind: it was begun, and nothing says that it failed. */
+export function mayBePastPivot(program: Program, journal: Journal): boolean {
+  const effect = pivotOf(program, journal);
+  const { outcome } = effect?.conclusion ?? {};
+  return effect !== undefined && outcome !== "failed" && outcome !== "answered";
+}
+
+function pivotOf({ steps }: Program, journal: Journal): Effect | undefined {
+  const pivot = steps.find(({ step }) => step.pivot);
+  return pivot && journal.of(pivot.id);
 }
 
 class SagaRun {
@@ -84,19 +95,25 @@ class SagaRun {
   readonly #undoable: ReadonlySet<Node>;
   /** How often a step was begun of which it was found out that it had not happened. */
   readonly #repeats = new Map<string, number>();
+  /** Cancelled where the run is taken back while there is a way back. */
+  readonly #stop = new Cancel();
 
   constructor(around: SagaSurroundings) {
     this.#around = around;
     this.#undoable = undoable(around.program);
+    const { program, journal, cancel } = around;
+    cancel.subscribe((reason) => {
+      if (!mayBePastPivot(program, journal)) this.#stop.cancel(reason);
+    });
   }
 
   async drive(): Promise<SagaEnd> {
-    const { journal, program, input, event, cancel, compensating } = this.#around;
+    const { journal, program, input, event, compensating } = this.#around;
     const decided = journal.note("note:undo");
     if (decided !== undefined) return this.#compensate(decided["cause"] as StepError);
     let cause: StepError;
     try {
-      const output = await walk(program, { input, event }, this.#perform, cancel);
+      const output = await walk(program, { input, event }, this.#perform, this.#stop);
       return { state: "completed", output };
     } catch (thrown) {
       if (thrown instanceof Halted && thrown.why !== "cancelled") {
@@ -106,10 +123,12 @@ class SagaRun {
       cause = causeOf(thrown);
     }
     // All steps are done; only the answer cannot be made.
-    if (cause.step === "output")
+    if (cause.step === outputStep)
       return { state: "completed", output: null, problem: cause.message };
     if (isPastPivot(program, journal))
       return { state: "stuck", reason: "after_pivot", cause, open: this.#failed(cause) };
+    const open = this.#unknown();
+    if (open.length > 0) return { state: "stuck", reason: "unknown", cause, open };
     await journal.writeNote("note:undo", { cause });
     await compensating();
     return this.#compensate(cause);
@@ -126,24 +145,28 @@ class SagaRun {
     }
     const isLate = this.#isLate(node);
     const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
+    const key = `${id}.${path}`;
+    const word =
+      past === undefined || isOver ? this.#wordOf({ path, at: past?.at ?? 0 }) : undefined;
+    if (word?.didHappen === true) {
+      const { tool } = body;
+      const none = { tool, arguments: {}, key, effect: "write" } as const;
+      return this.#believed(task, past?.intent ?? none, word.value);
+    }
     if (conclusion?.error !== undefined && (conclusion.assumed || (isOver && !isLate)))
       throw new StepFailed(conclusion.error);
     if (isLeaving()) throw new Halted("away", "this process is leaving");
-    const found = door.find(body.tool);
-    const tool = found !== undefined && "refused" in found ? undefined : found;
-    const isRead = past?.intent.effect === "read" && (tool?.effect ?? "read") === "read";
-    const isKnown = conclusion !== undefined && conclusion.outcome !== "unknown";
-    const inDoubt = past !== undefined && !isKnown && !isRead;
-    // What may have happened is settled even where the step is not wanted any more: it may have to be undone.
-    const unwanted = this.#unwanted(task);
-    if (!inDoubt && unwanted !== undefined) throw unwanted;
-    if (tool === undefined) {
-      const problem = `there is no tool "${body.tool}" now`;
-      throw inDoubt ? new Halted("stuck", problem) : stepFailed(path, "unavailable", problem);
-    }
-    if (inDoubt)
+    const tool = door.find(body.tool);
+    const isThere = tool !== undefined && !("refused" in tool);
+    const inDoubt =
+      past !== undefined && (conclusion === undefined || conclusion.outcome === "unknown");
+    // What may have happened is settled first: else it would be left as it is.
+    if (inDoubt && isThere && tool.effect !== "read")
       return this.#doubt(task, tool, past, conclusion?.error ?? interrupted(path, body.tool));
-    const key = `${id}.${path}`;
+    if (this.#stop.reason !== undefined) throw new Halted("cancelled", this.#stop.reason.message);
+    if (task.signal.reason !== undefined)
+      throw stepFailed(path, "cancelled", task.signal.reason.message);
+    if (!isThere) throw stepFailed(path, "unavailable", `there is no tool "${body.tool}" now`);
     const { effect } = tool;
     const intent = past?.intent ?? {
       tool: body.tool,
@@ -154,22 +177,17 @@ class SagaRun {
     return this.#attempt(task, tool, intent);
   };
 
-  /** Why a step is not to be done any more: the run is taken back, or another step has failed. */
-  #unwanted({ path, signal }: Task): Halted | StepFailed | undefined {
-    const { cancel, program, journal } = this.#around;
-    const { reason } = cancel;
-    if (reason !== undefined && !isPastPivot(program, journal))
-      return new Halted("cancelled", reason.message);
-    if (signal.reason !== undefined && signal.reason !== reason)
-      return stepFailed(path, "cancelled", signal.reason.message);
-    return undefined;
-  }
-
   /** Writes down what is to be done, does it, and writes down what came of it. */
   async #attempt(task: Task, tool: Tool, intent: Intent): Promise<unknown> {
     const { journal, told, isLeaving } = this.#around;
     const { path, node, signal } = task;
     let conclude = await journal.intend(path, intent);
+    const { reason } = this.#stop;
+    if (reason !== undefined) {
+      const { error } = stepFailed(path, "cancelled", reason.message);
+      await conclude({ outcome: "failed", error });
+      throw new Halted("cancelled", reason.message);
+    }
     told(path, tool.name, "started");
     const called = await callWithRetry(
       this.#around,
@@ -179,7 +197,7 @@ class SagaRun {
         key: intent.key,
         timeoutMs: node.step.timeoutMs,
         // What is under way and changes something is let finish: cut short, nobody would know what it did.
-        signal: tool.effect === "read" && !this.#isLate(node) ? signal : new Cancel(),
+        signal: tool.effect === "read" ? signal : new Cancel(),
       },
       this.#retryOf(node),
       repeatable(tool.effect),
@@ -253,6 +271,13 @@ class SagaRun {
     throw new Halted("stuck", error.message);
   }
 
+  /** Goes on with what a person has said of a call that nobody knew to have happened. */
+  async #believed(task: Task, intent: Intent, value: unknown): Promise<unknown> {
+    const conclude = await this.#around.journal.intend(task.path, intent);
+    const settled = { settledBy: "person" } as const;
+    return this.#happened(task, intent, (some) => conclude({ ...some, ...settled }), "done", value);
+  }
+
   /** Goes on, now that it is known whether it happened. */
   async #settled(
     task: Task,
@@ -264,15 +289,14 @@ class SagaRun {
   ): Promise<unknown> {
     const { journal, told } = this.#around;
     const by = settledBy !== undefined && { settledBy };
-    if (didHappen) {
-      const conclude = await journal.intend(path, intent);
-      return this.#happened(task, intent, (some) => conclude({ ...some, ...by }), "done", value);
-    }
+    if (didHappen && settledBy !== undefined) return this.#believed(task, intent, value);
+    if (didHappen)
+      return this.#happened(task, intent, await journal.intend(path, intent), "done", value);
     // An attempt that ended with its process does not count.
     const isInterrupted = conclusion === undefined && settledBy === undefined;
     const repeats = this.#repeats.get(path) ?? (isInterrupted ? 0 : 1);
-    const unwanted = this.#unwanted(task);
-    if (unwanted === undefined && repeats < this.#retryOf(task.node).maxAttempts) {
+    const isWanted = this.#stop.reason === undefined && task.signal.reason === undefined;
+    if (isWanted && repeats < this.#retryOf(task.node).maxAttempts) {
       this.#repeats.set(path, repeats + 1);
       return this.#attempt(task, tool, intent);
     }
@@ -280,7 +304,7 @@ class SagaRun {
     const undone: StepError = { ...error, outcome: "failed" };
     await conclude({ outcome: "failed", error: undone, ...by });
     told(path, tool.name, "failed", undone);
-    throw unwanted ?? new StepFailed(undone);
+    throw new StepFailed(undone);
   }
 
   async #happened(
@@ -320,7 +344,7 @@ class SagaRun {
   }
 
   /** What a tool that reads says about whether a step happened; undefined where it cannot tell. */
-  async #verified({ body, path, values }: Task, intent: Intent): Promise<Settlement | undefined> {
+  async #verified({ body, values }: Task, intent: Intent): Promise<Settlement | undefined> {
     const { verify } = body;
     if (verify === undefined) return undefined;
     const scope = {
@@ -329,27 +353,26 @@ class SagaRun {
       arguments: intent.arguments,
       result: null,
     };
+    const args = attempted(() => verify.args.template.evaluate(scope));
+    if (args === undefined) return undefined;
     for (let attempt = 1; attempt <= verify.attempts; attempt++) {
       // oxlint-disable no-await-in-loop -- one question after the other
       const wait = attempt === 1 ? verify.delayMs : Math.max(verify.delayMs, betweenQuestions);
       if (wait > 0) await pause({ signal: new Cancel() }, wait);
-      const called = await this.#ask(verify.tool, path, () => verify.args.template.evaluate(scope));
+      const called = await this.#ask(verify.tool, args as JsonObject);
       // oxlint-enable no-await-in-loop
       if (!("value" in called)) continue;
       const answer = { ...scope, result: called.value };
-      try {
-        const didHappen = verify.happened.expression.evaluate(answer);
-        if (typeof didHappen === "boolean")
-          return { didHappen, value: verify.result?.template.evaluate(answer) ?? null };
-      } catch {
-        // An answer that says nothing; the next one may.
-      }
+      const didHappen = attempted(() => verify.happened.expression.evaluate(answer));
+      // An answer that says nothing; the next one may.
+      if (typeof didHappen !== "boolean") continue;
+      const value = attempted(() => verify.result?.template.evaluate(answer) ?? null);
+      if (!didHappen || value !== undefined) return { didHappen, value };
     }
     return undefined;
   }
 
-  async #ask(tool: string, path: string, makeArguments: () => unknown): Promise<Called> {
-    const args = evaluated(path, makeArguments) as JsonObject;
+  async #ask(tool: string, args: JsonObject): Promise<Called> {
     return callOnce(this.#around, {
       tool,
       args,
@@ -454,7 +477,7 @@ class SagaRun {
   }
 
   /** What a person has said of a call. It counts for what was known then. */
-  #wordOf({ path, at }: Effect): Settlement | undefined {
+  #wordOf({ path, at }: Pick<Effect, "path" | "at">): Settlement | undefined {
     const note = this.#around.journal.note(`note:resolve:${path}`);
     if (note?.["at"] !== at) return undefined;
     return { didHappen: note["happened"] === true, value: note["result"] ?? null };
@@ -464,7 +487,8 @@ class SagaRun {
     return this.#around.journal.effects.flatMap((effect) => {
       const { conclusion, path } = effect;
       const isUnknown = conclusion === undefined || conclusion.outcome === "unknown";
-      if (isUndoPath(path) || !isUnknown || conclusion?.assumed === true) return [];
+      const isHarmless = conclusion?.assumed === true || effect.intent.effect === "read";
+      if (isUndoPath(path) || !isUnknown || isHarmless) return [];
       return openOf(effect, "the process ended while it was under way") ?? [];
     });
   }
@@ -514,6 +538,15 @@ function openOf(effect: Effect | undefined, problem: string): Open | undefined {
   const { path: step, conclusion } = effect;
   const { tool, arguments: args, key } = effect.intent;
   return { step, tool, arguments: args, key, problem: conclusion?.error?.message ?? problem };
+}
+
+/** What an expression gives; undefined where it cannot be evaluated. */
+function attempted(evaluate: () => unknown): unknown {
+  try {
+    return evaluate();
+  } catch {
+    return undefined;
+  }
 }
 
 function argumentsOf({ body, values, path }: Task, key: string): JsonObject {

@@ -55,11 +55,22 @@ export function typeIn(schema: JsonObject | "absent" | undefined): JsonType {
   return types.length === 1 ? only : "any";
 }
 
-function typesOf({ type }: JsonObject): JsonType[] {
-  const names = Array.isArray(type) ? type : [type];
-  return names.flatMap((name) =>
-    typeof name === "string" ? (name === "integer" ? "number" : (name as JsonType)) : [],
-  );
+const jsonTypes: readonly unknown[] = [
+  "string",
+  "number",
+  "boolean",
+  "null",
+  "array",
+  "object",
+] satisfies JsonType[];
+
+/** The types that a schema allows, each once; none where it says nothing of them that is understood. */
+function typesOf({ type, nullable }: JsonObject): JsonType[] {
+  const written: unknown[] = Array.isArray(type) ? type : type === undefined ? [] : [type];
+  const names = written.map((name) => (name === "integer" ? "number" : name));
+  if (!names.every((name): name is JsonType => jsonTypes.includes(name))) return [];
+  // As OpenAPI and Ajv have it.
+  return [...new Set(nullable === true && names.length > 0 ? [...names, "null" as const] : names)];
 }
 
 const jsonType = (value: unknown): JsonType =>
@@ -112,10 +123,13 @@ function literalMisfits(value: unknown, schema: JsonObject, at: Path): Finding[]
 }
 
 function inner(value: unknown, schema: JsonObject, at: Path, typeOf: TypeOf): Finding[] {
-  if (Array.isArray(value))
+  if (Array.isArray(value)) {
+    const { items, prefixItems } = schema;
+    const places = Array.isArray(prefixItems) ? prefixItems : [];
     return value.flatMap((item: unknown, index) =>
-      misfits(item, schema["items"], [...at, index], typeOf),
+      misfits(item, index < places.length ? places[index] : items, [...at, index], typeOf),
     );
+  }
   return isObject(value) ? membersMisfits(value, schema, at, typeOf) : [];
 }
 
@@ -130,10 +144,12 @@ function membersMisfits(
   const missing = required.filter(
     (name) => typeof name === "string" && !Object.hasOwn(value, name),
   );
-  const isClosed = schema["additionalProperties"] === false && !("patternProperties" in schema);
+  const isClosed = schema["additionalProperties"] === false;
   const members = Object.entries(value).flatMap(([name, member]) => {
     if (Object.hasOwn(properties, name))
       return misfits(member, properties[name], [...at, name], typeOf);
+    // A pattern may be meant for it.
+    if ("patternProperties" in schema) return [];
     if (!isClosed) return misfits(member, schema["additionalProperties"], [...at, name], typeOf);
     const known = Object.keys(properties).join(", ") || "none";
     return [{ path: [...at, name], message: `there is no such argument; expected ${known}` }];

@@ -21,6 +21,9 @@ export class StepFailed extends Error {
   }
 }
 
+/** A run has begun as many steps as it may, which no step of it can swallow. */
+export class TooManySteps extends StepFailed {}
+
 /** A step that fails before anything was sent. */
 export const stepFailed = (
   step: string,

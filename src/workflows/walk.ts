@@ -4,9 +4,10 @@
 import pLimit from "p-limit";
 import { Cancel } from "../cancel.ts";
 import { cancelled, messageOf } from "../errors.ts";
+import { short } from "../expressions/error.ts";
 import type { Node, Program, ToolBody } from "./program.ts";
 import { allNodes } from "./program.ts";
-import { Halted, StepFailed, stepFailed, type StepError } from "./step-error.ts";
+import { Halted, StepFailed, stepFailed, TooManySteps, type StepError } from "./step-error.ts";
 
 /** What expressions see of a step. */
 export interface StepResult {
@@ -54,8 +55,11 @@ export async function walk(
   const last = await new Walker(perform).list(program.steps, values, "", signal);
   return program.output === undefined
     ? last
-    : evaluated("output", () => program.output?.template.evaluate(values));
+    : evaluated(outputStep, () => program.output?.template.evaluate(values));
 }
+
+/** Stands for the step where the output of the whole cannot be made. No step has such an id. */
+export const outputStep = "(output)";
 
 /** What `evaluate` gives; where it cannot, the step fails. */
 export function evaluated<T>(step: string, evaluate: () => T): T {
@@ -66,11 +70,23 @@ export function evaluated<T>(step: string, evaluate: () => T): T {
   }
 }
 
+/** Steps that one run begins, each element of a loop counted: loops in loops multiply. */
+export const mostBegun = 20_000;
+
 class Walker {
   readonly #perform: Perform;
+  #begun = 0;
 
   constructor(perform: Perform) {
     this.#perform = perform;
+  }
+
+  /** Before memory is taken for them. */
+  #count(path: string, steps: number): void {
+    this.#begun += steps;
+    if (this.#begun <= mostBegun) return;
+    const message = `a run begins at most ${mostBegun} steps, each element of a loop counted`;
+    throw new TooManySteps(stepFailed(path, "definition", message).error);
   }
 
   /** The result of the last step; null where there is none. */
@@ -94,6 +110,7 @@ class Walker {
     let error: StepError | null = null;
     try {
       if (when !== undefined && !truth(path, "when", when.expression.evaluate, values)) return null;
+      this.#count(path, step.forEach === undefined ? 1 : 0);
       result = await (step.forEach === undefined
         ? this.#body(node, values, path, prefix, signal, errors)
         : this.#loop(node, values, path, signal, errors));
@@ -102,8 +119,7 @@ class Walker {
     } catch (thrown) {
       if (!(thrown instanceof StepFailed)) throw thrown;
       const { action = "fail" } = step.onError ?? {};
-      const isCut = signal.reason !== undefined && thrown.error.code === "cancelled";
-      if (action === "fail" || isCut) throw thrown;
+      if (action === "fail" || isCut(thrown, signal)) throw thrown;
       ({ error } = thrown);
       result = action === "default" ? this.#fallback(node, values, path) : null;
     }
@@ -137,7 +153,7 @@ class Walker {
         throw stepFailed(
           path,
           "definition",
-          `there is no case ${JSON.stringify(value)}; expected ${cases}`,
+          `there is no case ${short(JSON.stringify(value))}; expected ${cases || "none"}`,
         );
       }
       case "parallel": {
@@ -166,6 +182,7 @@ class Walker {
         "definition",
         `expected at most ${maxIterations} elements (maxIterations), got ${list.length}`,
       );
+    this.#count(path, list.length);
     const limit = pLimit(maxParallel);
     const results: unknown[] = [];
     const size = batchSize ?? Math.max(list.length, 1);
@@ -209,7 +226,7 @@ async function allOf<Item>(
       try {
         return await work(item, inside);
       } catch (thrown) {
-        if (collects && thrown instanceof StepFailed && outer.reason === undefined)
+        if (collects && thrown instanceof StepFailed && !isCut(thrown, outer))
           errors.push(thrown.error);
         else {
           // What halts the run says more than a step that was cancelled for it.
@@ -228,6 +245,13 @@ async function allOf<Item>(
   if (first !== undefined) throw first.thrown;
   return results;
 }
+
+/**
+ * Whether a step failed since it, or all, is to end, which nothing swallows. A step that failed by itself is taken as
+ * before, so that a run that is cancelled and driven anew comes by all that it has begun.
+ */
+const isCut = (thrown: StepFailed, { reason }: Cancel): boolean =>
+  thrown instanceof TooManySteps || (reason !== undefined && thrown.error.code === "cancelled");
 
 /** The value of a condition. */
 export function truth(

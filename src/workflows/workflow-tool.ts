@@ -56,14 +56,19 @@ function definitionOf(
 
 type Steps = Definition["steps"];
 
-/** The tools that steps call, without those that undo and verify. */
-export const toolNames = (steps: Steps): string[] =>
-  steps.flatMap(({ tool, steps: inner = [], parallel = [], switch: branches }) => [
-    ...(tool === undefined ? [] : [tool]),
-    ...toolNames([
-      ...inner,
-      ...parallel,
-      ...Object.values(branches?.cases ?? {}).flat(),
-      ...(branches?.default ?? []),
+/** The tools that steps may come to call, each once: also those that undo and verify. */
+export const toolNames = (steps: Steps): string[] => [
+  ...new Set(
+    steps.flatMap(({ tool, compensate, verify, steps: inner = [], parallel = [], ...step }) => [
+      ...[tool, compensate === false ? undefined : compensate?.tool, verify?.tool].filter(
+        (name) => name !== undefined,
+      ),
+      ...toolNames([
+        ...inner,
+        ...parallel,
+        ...Object.values(step.switch?.cases ?? {}).flat(),
+        ...(step.switch?.default ?? []),
+      ]),
     ]),
-  ]);
+  ),
+];

@@ -114,7 +114,7 @@ export class Workflows {
         definition: written,
         version: versionOf(written),
         event: meta[eventKey] ?? null,
-        key: typeof key === "string" && key.length <= longestKey ? key : undefined,
+        key: typeof key === "string" ? shortKey(key) : undefined,
       },
       { waitMs: waitMs ?? waitOf(meta), signal, onProgress },
     );
@@ -211,6 +211,10 @@ const verdict = (problems: readonly string[], warnings: readonly string[]) => ({
   problems,
   warnings,
 });
+
+/** A key of a step in loops in loops can be long. */
+const shortKey = (key: string): string =>
+  key.length > longestKey ? createHash("sha256").update(key).digest("hex") : key;
 
 const versionOf = (written: unknown): string =>
   createHash("sha256").update(canonical(written)).digest("hex").slice(0, 12);
