@@ -82,6 +82,7 @@ export class Runs {
   readonly #claims: Claims;
   readonly #timers: Timer[] = [];
   #isLeaving = false;
+  #left: Promise<void> | undefined;
   #isUsed = false;
 
   constructor(options: RunsOptions) {
@@ -206,7 +207,11 @@ export class Runs {
   }
 
   /** Begins nothing more, and waits for steps under way for up to 5 s. */
-  async leave(): Promise<void> {
+  leave(): Promise<void> {
+    return (this.#left ??= this.#leave());
+  }
+
+  async #leave(): Promise<void> {
     this.#isLeaving = true;
     for (const timer of this.#timers) timer.clear();
     const active = [...this.#active.values()];
@@ -215,8 +220,9 @@ export class Runs {
     await settlesWithin(Promise.all(active.map(({ ended }) => ended)), leaveTime);
   }
 
-  /** Leaves what is left to others. */
+  /** The same, and leaves what is left to others. */
   async close(): Promise<void> {
+    await this.leave();
     await this.#options.store.close().catch(() => {});
   }
 

@@ -228,7 +228,7 @@ class SagaRun {
         key: intent.key,
         timeoutMs: node.step.timeoutMs,
         // What is under way and changes something is let finish: cut short, nobody would know what it did.
-        signal: tool.effect === "read" && !this.#isLate(node) ? signal : new Cancel(),
+        signal: tool.effect === "read" ? signal : new Cancel(),
       },
       this.#retryOf(node),
       repeatable(tool.effect),
@@ -351,7 +351,7 @@ class SagaRun {
     const undone: StepError = { ...error, outcome: "failed" };
     await conclude({ outcome: "failed", error: undone, ...by });
     told(path, tool.name, "failed", undone);
-    throw unwanted ?? new StepFailed(undone);
+    throw new StepFailed(undone);
   }
 
   async #happened(

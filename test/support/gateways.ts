@@ -49,6 +49,7 @@ export function gatewayOn(
     },
     storeExists: () => true,
     listed,
+    orphansEnded: () => Promise.resolve(),
     report,
     keepMs: 3_600_000,
     orphansEnded: () => Promise.resolve(),

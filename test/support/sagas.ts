@@ -242,13 +242,13 @@ export function accountProblems(
       run.steps?.some((one) => one.step === step && one.state === "done") === true;
     return listed ? [] : [`${what}: the run is ${run.state}, and does not list it`];
   });
-  const ended = runs.flatMap(({ id, name, state, error, reason = "" }) => {
+  const ended = runs.flatMap(({ id, name, state, error, open, reason = "" }) => {
     const variant = variants.find((one) => one.name === name);
     if (variant === undefined) return [];
     const expectedEnds: readonly string[] = ends ?? variant.ends;
     if (!expectedEnds.includes(state))
       return [
-        `${name} ${id}: is ${state} ${reason}, expected ${expectedEnds.join(" or ")}: ${JSON.stringify(error)}`,
+        `${name} ${id}: is ${state} ${reason}, expected ${expectedEnds.join(" or ")}: ${JSON.stringify(error ?? open)}`,
       ];
     if (state !== "completed") return [];
     const tools = ledger.filter((entry) => ownerOf(entry).run === id).map(({ tool }) => tool);
