@@ -52,7 +52,6 @@ export function gatewayOn(
     orphansEnded: () => Promise.resolve(),
     report,
     keepMs: 3_600_000,
-    orphansEnded: () => Promise.resolve(),
     maxBytes: 1_000_000_000,
     maxRuns: 100,
   });
