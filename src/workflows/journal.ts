@@ -5,7 +5,8 @@ import type { Effect as ToolEffect, JsonObject } from "../call.ts";
 import type { Outcome } from "../errors.ts";
 import { isObject } from "../wire.ts";
 import type { StepRetry } from "./definition.ts";
-import type { JournalEntry } from "./run-store.ts";
+import { after } from "../time.ts";
+import type { Concluded, JournalEntry } from "./run-store.ts";
 import type { StepError } from "./step-error.ts";
 
 /** A call that is about to be made. */
@@ -53,10 +54,14 @@ export interface Effect {
   readonly endedAt?: number;
 }
 
-/** Writes an entry, and resolves when it is safe. */
+/** Writes, and resolves when what was written is safe. */
 export interface Writer {
-  readonly intend: (name: string, intent: JsonObject) => Promise<string>;
-  readonly conclude: (entry: string, result: JsonObject) => Promise<void>;
+  readonly intend: (
+    name: string,
+    intent: JsonObject,
+    concluded: readonly Concluded[],
+  ) => Promise<string>;
+  readonly conclude: (concluded: readonly Concluded[]) => Promise<void>;
 }
 
 /** What is written beside calls: decisions, under names that no step's path can be. */
@@ -65,12 +70,19 @@ export type Note = "note:undo" | "note:cancel" | "note:accept" | `note:resolve:$
 export const undoPath = (path: string): string => `undo:${path}`;
 export const isUndoPath = (path: string): boolean => path.startsWith("undo:");
 
-/** The journal of one run, in memory and, where it has a writer, on disk first. */
+/**
+ * The journal of one run, in memory and, where it has a writer, on disk. What a call came to is written with
+ * the intent of the next one, before that is made; where none follows at once, by itself.
+ */
 export class Journal {
   readonly #writer: Writer | undefined;
   readonly #effects = new Map<string, Effect>();
   readonly #notes = new Map<string, JsonObject>();
   #seq = 0;
+  /** What is not written yet. */
+  #concluded: Concluded[] = [];
+  #flushing: Promise<void> = Promise.resolve();
+  #broken: { readonly error: unknown } | undefined;
 
   constructor(entries: readonly JournalEntry[], writer?: Writer) {
     this.#writer = writer;
@@ -91,8 +103,9 @@ export class Journal {
   }
 
   async writeNote(name: Note, about: JsonObject): Promise<void> {
-    const entry = await this.#writer?.intend(name, about);
-    if (entry !== undefined) await this.#writer?.conclude(entry, {});
+    const writer = this.#writer;
+    if (writer !== undefined)
+      await this.write((concluded) => writer.intend(name, about, concluded));
     this.#notes.set(name, about);
   }
 
@@ -101,17 +114,61 @@ export class Journal {
     path: string,
     intent: Intent,
   ): Promise<(conclusion: Omit<Conclusion, "seq">) => Promise<Conclusion>> {
-    const entry = await this.#writer?.intend(path, { ...intent });
+    const writer = this.#writer;
+    const entry =
+      writer && (await this.write((concluded) => writer.intend(path, { ...intent }, concluded)));
     const begun: Effect = { path, intent, at: Date.now() };
     // What is tried anew counts from its last begin.
     this.#effects.delete(path);
     this.#effects.set(path, begun);
     return async (conclusion) => {
       const whole: Conclusion = { seq: ++this.#seq, ...conclusion };
-      if (entry !== undefined) await this.#writer?.conclude(entry, { ...whole });
+      if (entry !== undefined) this.#conclude({ entry, result: { ...whole } });
       this.#effects.set(path, { ...begun, conclusion: whole, endedAt: Date.now() });
       return whole;
     };
+  }
+
+  /**
+   * Writes something together with what calls came to and is not written yet. Where that fails, what calls came
+   * to is written first, for as long as the writer tries. Rejects as `work` or the writer does.
+   */
+  async write<T>(work: (concluded: readonly Concluded[]) => Promise<T>): Promise<T> {
+    await this.#flushing;
+    const concluded = this.#concluded.splice(0);
+    try {
+      if (this.#broken === undefined) return await work(concluded);
+    } catch (error) {
+      if (concluded.length === 0) throw error;
+      this.#concluded.unshift(...concluded);
+      await this.settled();
+    }
+    if (this.#broken !== undefined) throw this.#broken.error;
+    return work([]);
+  }
+
+  /** Resolves when all that calls came to is written, or cannot be. */
+  async settled(): Promise<void> {
+    await this.#flushing;
+    await this.#flush();
+  }
+
+  #conclude(concluded: Concluded): void {
+    this.#concluded.push(concluded);
+    if (this.#concluded.length === 1) after(0, () => void this.#flush());
+  }
+
+  #flush(): Promise<void> {
+    const concluded = this.#concluded.splice(0);
+    if (concluded.length > 0)
+      this.#flushing = this.#flushing.then(async () => {
+        try {
+          await this.#writer?.conclude(concluded);
+        } catch (error) {
+          this.#broken ??= { error };
+        }
+      });
+    return this.#flushing;
   }
 
   #take({ name, intent, result, at, endedAt }: JournalEntry): void {

@@ -61,6 +61,12 @@ export interface JournalEntry {
   readonly endedAt?: number;
 }
 
+/** What a call came to, for the entry that says that it was about to be made. */
+export interface Concluded {
+  readonly entry: string;
+  readonly result: JsonObject;
+}
+
 /** Which runs to list; the newest first. */
 export interface RunFilter {
   readonly name?: string | undefined;
@@ -81,7 +87,8 @@ export class StoreFailed extends Error {
 }
 
 /**
- * Keeps runs and their journals. Each write is on disk when its promise resolves. A run that is begun or
+ * Keeps runs and their journals. What is given as `concluded` is written with the rest, all of it or nothing,
+ * since a disk takes as long for one write as for three. Each write is on disk when its promise resolves. A run that is begun or
  * claimed belongs to this process (its lease is kept alive) until it is finished, parked or released.
  * Every method rejects with StoreFailed where the store cannot be used; writes to a run that is not ours
  * reject with LeaseLost.
@@ -100,7 +107,12 @@ export interface RunStore {
   journal(id: string): Promise<readonly JournalEntry[]>;
 
   /** Writes what is about to be done. Resolves with the entry's id. */
-  intend(id: string, name: string, intent: JsonObject): Promise<string>;
+  intend(
+    id: string,
+    name: string,
+    intent: JsonObject,
+    concluded?: readonly Concluded[],
+  ): Promise<string>;
 
   /** Writes what it came to. */
   conclude(id: string, entry: string, result: JsonObject): Promise<void>;
@@ -112,7 +124,12 @@ export interface RunStore {
    * Lets go of a run that cannot go on: it is stuck. It can be claimed again when a command comes for it, and
    * after `retryMs` milliseconds where they are given.
    */
-  park(id: string, outcome: JsonObject, retryMs?: number): Promise<void>;
+  park(
+    id: string,
+    outcome: JsonObject,
+    retryMs?: number,
+    concluded?: readonly Concluded[],
+  ): Promise<void>;
 
   /** Lets go of a run that goes on elsewhere: at once, or after `afterMs` milliseconds. Its state stays. */
   release(id: string, afterMs?: number): Promise<void>;
@@ -122,6 +139,7 @@ export interface RunStore {
     id: string,
     state: "completed" | "failed" | "compensated",
     outcome: JsonObject,
+    concluded?: readonly Concluded[],
   ): Promise<void>;
 
   /**

@@ -303,7 +303,11 @@ export class Runs {
     const { store } = this.#options;
     const outcome: JsonObject = { ...end };
     await persistently(() =>
-      state === "stuck" ? store.park(id, outcome) : store.finish(id, state, outcome),
+      active.journal.write((concluded) =>
+        state === "stuck"
+          ? store.park(id, outcome, undefined, concluded)
+          : store.finish(id, state, outcome, concluded),
+      ),
     );
     active.end(state, outcome);
     this.#active.delete(id);
@@ -316,6 +320,7 @@ export class Runs {
     const isAway = error instanceof Halted && error.why === "away";
     if (!isAway) this.#tell(`run ${id} is left as it is: ${messageOf(error)}`);
     active.drop(messageOf(error));
+    await active.journal.settled();
     await this.#options.store.release(id, isAway ? undefined : claimEvery).catch(() => {});
   }
 
@@ -419,8 +424,12 @@ export class Runs {
   #writer(id: string): Writer {
     const { store } = this.#options;
     return {
-      intend: (name, intent) => store.intend(id, name, intent),
-      conclude: (entry, result) => persistently(() => store.conclude(id, entry, result)),
+      intend: (name, intent, concluded) => store.intend(id, name, intent, concluded),
+      conclude: async (concluded) => {
+        for (const { entry, result } of concluded)
+          // oxlint-disable-next-line no-await-in-loop -- there is hardly ever more than one
+          await persistently(() => store.conclude(id, entry, result));
+      },
     };
   }
 

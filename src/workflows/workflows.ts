@@ -149,7 +149,8 @@ export class Workflows {
     const configured = name === undefined ? undefined : this.#named(name, kind);
     const written = configured?.definition ?? definition ?? {};
     const ofKind = configured?.kind ?? kind ?? "saga";
-    const { program, problems, warnings } = parseDefinition(written, ofKind);
+    const { program, problems, warnings } =
+      configured === undefined ? parseDefinition(written, ofKind) : parsed(configured);
     const head = { name: name ?? inlineName, kind: ofKind, written: written as JsonObject };
     if (program === undefined)
       return { ...head, ...verdict(linesOf(problems), linesOf(warnings)), steps: [], input };
@@ -207,6 +208,16 @@ export class Workflows {
         'nothing was begun: inline.consent of config is "require", and this client cannot ask the user',
       );
   }
+}
+
+const compiled = new WeakMap<Workflow, ReturnType<typeof parseDefinition>>();
+
+/** What a definition of config says. It is compiled once. */
+function parsed(workflow: Workflow): ReturnType<typeof parseDefinition> {
+  let known = compiled.get(workflow);
+  if (known === undefined)
+    compiled.set(workflow, (known = parseDefinition(workflow.definition, workflow.kind)));
+  return known;
 }
 
 const verdict = (problems: readonly string[], warnings: readonly string[]) => ({

@@ -3,6 +3,7 @@ import type { JsonObject } from "../../src/call.ts";
 import {
   LeaseLost,
   StoreFailed,
+  type Concluded,
   type JournalEntry,
   type NewRun,
   type RunFilter,
@@ -112,8 +113,14 @@ export class MemoryRunStore implements RunStore {
     return this.#read(() => copy(this.#shelf.rows.get(id)?.journal ?? []));
   }
 
-  intend(id: string, name: string, intent: JsonObject): Promise<string> {
+  intend(
+    id: string,
+    name: string,
+    intent: JsonObject,
+    concluded: readonly Concluded[] = [],
+  ): Promise<string> {
     return this.#write(() => {
+      this.#conclude(id, concluded);
       const { journal } = this.#ours(id);
       const entry = {
         id: `${journal.length}`,
@@ -128,23 +135,33 @@ export class MemoryRunStore implements RunStore {
   }
 
   conclude(id: string, entry: string, result: JsonObject): Promise<void> {
-    return this.#write(() => {
-      const { journal } = this.#ours(id);
+    return this.#write(() => this.#conclude(id, [{ entry, result }]));
+  }
+
+  #conclude(id: string, concluded: readonly Concluded[]): void {
+    const { journal } = this.#ours(id);
+    for (const { entry, result } of concluded) {
       if (JSON.stringify(result).length > mostBytes)
         throw new StoreFailed("the result is larger than 16 MiB");
       const at = journal.findIndex((one) => one.id === entry);
       const found = journal[at];
-      if (found === undefined || found.result !== undefined) return;
+      if (found === undefined || found.result !== undefined) continue;
       journal[at] = { ...found, result: copy(result), endedAt: Date.now() };
-    });
+    }
   }
 
   mark(id: string, state: "running" | "compensating"): Promise<void> {
     return this.#write(() => this.#become(id, { state }));
   }
 
-  park(id: string, outcome: JsonObject, retryMs?: number): Promise<void> {
+  park(
+    id: string,
+    outcome: JsonObject,
+    retryMs?: number,
+    concluded: readonly Concluded[] = [],
+  ): Promise<void> {
     return this.#write(() => {
+      this.#conclude(id, concluded);
       this.#become(id, { state: "stuck", outcome: copy(outcome) });
       this.#let(id, retryMs === undefined ? undefined : Date.now() + retryMs);
     });
@@ -161,8 +178,10 @@ export class MemoryRunStore implements RunStore {
     id: string,
     state: "completed" | "failed" | "compensated",
     outcome: JsonObject,
+    concluded: readonly Concluded[] = [],
   ): Promise<void> {
     return this.#write(() => {
+      this.#conclude(id, concluded);
       this.#become(id, { state, outcome: copy(outcome), endedAt: Date.now() });
       this.#let(id, undefined);
     });

@@ -2,6 +2,7 @@ import type { JsonObject } from "../../call.ts";
 import {
   LeaseLost,
   StoreFailed,
+  type Concluded,
   type JournalEntry,
   type NewRun,
   type RunFilter,
@@ -161,8 +162,14 @@ export class EngineRunStore implements RunStore {
     return entriesOf(rows, database);
   }
 
-  intend(id: string, name: string, intent: JsonObject): Promise<string> {
+  intend(
+    id: string,
+    name: string,
+    intent: JsonObject,
+    concluded: readonly Concluded[] = [],
+  ): Promise<string> {
     return this.#write(id, async ({ engine }, held) => {
+      await this.#conclude(engine, id, concluded);
       const config: EntryConfig = {
         place: held.place++,
         token: this.token,
@@ -182,14 +189,22 @@ export class EngineRunStore implements RunStore {
 
   /** Where it was written before, that stays. */
   conclude(id: string, entry: string, result: JsonObject): Promise<void> {
-    return this.#write(id, async ({ engine }) => {
+    return this.#write(id, ({ engine }) => this.#conclude(engine, id, [{ entry, result }]));
+  }
+
+  async #conclude(
+    engine: Transaction["engine"],
+    id: string,
+    concluded: readonly Concluded[],
+  ): Promise<void> {
+    for (const { entry, result } of concluded)
+      // oxlint-disable-next-line no-await-in-loop -- within one transaction
       await engine.completeStepAttempt({
         workflowRunId: id,
         stepAttemptId: entry,
         workerId: this.token,
         output: textOf(result, "the result"),
       });
-    });
   }
 
   mark(id: string, state: "running" | "compensating"): Promise<void> {
@@ -199,8 +214,14 @@ export class EngineRunStore implements RunStore {
     });
   }
 
-  park(id: string, outcome: JsonObject, retryMs = never): Promise<void> {
+  park(
+    id: string,
+    outcome: JsonObject,
+    retryMs = never,
+    concluded: readonly Concluded[] = [],
+  ): Promise<void> {
     return this.#letGo(id, retryMs, async (transaction) => {
+      await this.#conclude(transaction.engine, id, concluded);
       const { withText, text } = this.#database;
       await this.#set(transaction, id, `"config" = ${withText("state")}, "output" = ${text}`, [
         "stuck",
@@ -245,8 +266,10 @@ export class EngineRunStore implements RunStore {
     id: string,
     state: "completed" | "failed" | "compensated",
     outcome: JsonObject,
+    concluded: readonly Concluded[] = [],
   ): Promise<void> {
     await this.#write(id, async (transaction) => {
+      await this.#conclude(transaction.engine, id, concluded);
       await transaction.engine.completeWorkflowRun({
         workflowRunId: id,
         workerId: this.token,

@@ -4,6 +4,7 @@ import { messageOf } from "../../errors.ts";
 import { every, type Timer } from "../../time.ts";
 import {
   StoreFailed,
+  type Concluded,
   type JournalEntry,
   type NewRun,
   type RunFilter,
@@ -77,8 +78,13 @@ class ThreadRunStore implements RunStore {
     return this.#call("journal", id);
   }
 
-  intend(id: string, name: string, intent: JsonObject): Promise<string> {
-    return this.#call("intend", id, name, intent);
+  intend(
+    id: string,
+    name: string,
+    intent: JsonObject,
+    concluded?: readonly Concluded[],
+  ): Promise<string> {
+    return this.#call("intend", id, name, intent, concluded);
   }
 
   conclude(id: string, entry: string, result: JsonObject): Promise<void> {
@@ -89,8 +95,13 @@ class ThreadRunStore implements RunStore {
     return this.#call("mark", id, state);
   }
 
-  park(id: string, outcome: JsonObject, retryMs?: number): Promise<void> {
-    return this.#call("park", id, outcome, retryMs);
+  park(
+    id: string,
+    outcome: JsonObject,
+    retryMs?: number,
+    concluded?: readonly Concluded[],
+  ): Promise<void> {
+    return this.#call("park", id, outcome, retryMs, concluded);
   }
 
   release(id: string, afterMs?: number): Promise<void> {
@@ -101,8 +112,9 @@ class ThreadRunStore implements RunStore {
     id: string,
     state: "completed" | "failed" | "compensated",
     outcome: JsonObject,
+    concluded?: readonly Concluded[],
   ): Promise<void> {
-    return this.#call("finish", id, state, outcome);
+    return this.#call("finish", id, state, outcome, concluded);
   }
 
   command(id: string, command: JsonObject): Promise<boolean> {

@@ -141,12 +141,16 @@ export class SqliteDatabase implements Database {
       db.close();
       throw error;
     }
-    const rows = async (sql: string, values: readonly Value[] = []): Promise<Row[]> =>
-      db.prepare(sql).all(values) as Row[];
-    const handle = {
-      exec: (sql: string) => db.exec(nested[sql] ?? sql),
-      prepare: (sql: string) => db.prepare(sql),
+    // There are few statements, and to compile one takes longer than to run it.
+    const prepared = new Map<string, LibsqlDatabase.Statement>();
+    const prepare = (sql: string): LibsqlDatabase.Statement => {
+      let statement = prepared.get(sql);
+      if (statement === undefined) prepared.set(sql, (statement = db.prepare(sql)));
+      return statement;
     };
+    const rows = async (sql: string, values: readonly Value[] = []): Promise<Row[]> =>
+      prepare(sql).all(values) as Row[];
+    const handle = { exec: (sql: string) => db.exec(nested[sql] ?? sql), prepare };
     // Its constructor is private; what it makes by itself opens the file without waiting for locks.
     const engine = Reflect.construct(BackendSqlite, [handle, namespace]) as Backend;
     return { db, transaction: { engine, rows } };
