@@ -54,6 +54,16 @@ function setUp({ inline = {}, answer = "yes", configured = {}, ...setting }: Set
 }
 
 describe("what comes with a call", () => {
+  it("has a key of its own: what was begun by another definition is not its run", async () => {
+    const { run, begun } = setUp();
+    const over = { meta: { "holdfast/idempotency-key": "k" } };
+    await run([step("up__read")], over);
+    await run([step("up__read")], over);
+    await run([step("up__read", { arguments: { other: true } })], over);
+    const [first, again, other] = begun.map(({ key }) => key);
+    expect([again === first, other === first]).toEqual([true, false]);
+  });
+
   it("runs where config says nothing against it, and the user agrees", async () => {
     const { run, begun, asked } = setUp();
     await run([step("up__write", { arguments: { v: 1 } })]);
