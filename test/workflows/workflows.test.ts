@@ -137,6 +137,16 @@ describe("what comes with a call", () => {
 });
 
 describe("what is wrong", () => {
+  it("with a step that names no tool is told once", async () => {
+    const { workflows } = setUp();
+    const definition = { steps: [{ id: "a", tol: "up__read" }] };
+    const { problems } = await workflows.plan({ definition, input: {} }, "chain");
+    expect(problems).toEqual([
+      'steps[0].tol: unknown key; did you mean "tool"?',
+      "steps[0]: expected one of tool, steps, parallel and switch, got none",
+    ]);
+  });
+
   it("is told all at once, and nothing is begun", async () => {
     const { workflows, begun } = setUp();
     const definition = {
