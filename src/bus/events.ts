@@ -180,9 +180,11 @@ export class Events {
     }
   }
 
-  /** Ends it, with all that has happened since written down; two seconds at most. */
+  /** Ends it, when there are no servers any more, with all that has happened written down; two seconds at most. */
   async close(): Promise<void> {
     this.resources.close();
+    // To try them once more would only make events that come behind the last flush of the files.
+    for (const { thing } of this.#sinks) if (!thing.isFile) thing.close();
     await settlesWithin(this.flush(), drain);
     for (const { thing } of this.#sinks) thing.close();
     this.#audit?.thing.close();

@@ -26,6 +26,8 @@ export interface SinkStatus extends BatcherStatus {
 /** Where events go, many at once. */
 export class Sink implements Subscriber {
   readonly types: readonly string[];
+  /** Whether it needs no server. */
+  readonly isFile: boolean;
   readonly hears: (notice: Notice) => boolean;
   readonly #options: SinkOptions;
   readonly #batcher: Batcher;
@@ -34,14 +36,14 @@ export class Sink implements Subscriber {
   constructor(options: SinkOptions, around: SinkSurroundings) {
     this.types = options.types;
     this.#options = options;
-    const isFile = options.type === "file";
+    this.isFile = options.type === "file";
     this.#batcher = new Batcher({
       ...options,
       name: nameOf(options),
-      write: isFile ? toFile(options) : toTool(options, around.door, this.#stop),
+      write: options.type === "file" ? toFile(options) : toTool(options, around.door, this.#stop),
       onProblem: around.onProblem,
     });
-    this.hears = isFile ? () => true : withoutLoops(() => this.#batcher.drop());
+    this.hears = this.isFile ? () => true : withoutLoops(() => this.#batcher.drop());
   }
 
   readonly handle = (notice: Notice): void => this.#batcher.add(notice);

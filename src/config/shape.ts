@@ -19,6 +19,12 @@ export function shapeFindings(
     if (meant !== undefined)
       return meant.flatMap((inner) => shapeFindings(inner, root, whole, path));
   }
+  const value = valueAt(root, path);
+  if ((issue.code === "too_small" || issue.code === "too_big") && Array.isArray(value)) {
+    const bound =
+      issue.code === "too_small" ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
+    return [{ path, message: `expected a list of ${bound}, got one of ${value.length}` }];
+  }
   if (issue.code === "custom") return [{ path, message: issue.message }];
   const schema = path.reduce<z.core.$ZodType | undefined>(
     (outer, key) => outer && schemaUnder(outer, key),
@@ -28,7 +34,7 @@ export function shapeFindings(
     return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, schema) }));
   const expected =
     schema === undefined || issue.code === "invalid_format" ? issue.message : expectation(schema);
-  return [{ path, message: `expected ${expected}, got ${showValue(valueAt(root, path), path)}` }];
+  return [{ path, message: `expected ${expected}, got ${showValue(value, path)}` }];
 }
 
 function unknownKey(key: string, schema: z.core.$ZodType | undefined): string {

@@ -20,20 +20,27 @@ export class ExpressionError extends Error {
   /** Offset in `expression`; undefined where the whole is meant. */
   readonly position: number | undefined;
 
+  /** The message without the place. */
+  readonly withoutPlace: string;
+
   constructor(expression: string, place: Place, problem: Problem) {
-    super(messageFor(expression, place, problem), { cause: problem.cause });
+    const withoutPlace = messageFor(expression, place, problem);
+    const { where, path } = place;
+    super([where, path, withoutPlace].filter((part) => part !== "").join(", "), {
+      cause: problem.cause,
+    });
+    this.withoutPlace = withoutPlace;
     this.problem = problem.message;
     this.expression = expression;
-    this.path = place.path;
+    this.path = path;
     this.position = problem.position;
   }
 }
 
-function messageFor(expression: string, { where, path, scope }: Place, problem: Problem): string {
-  const place = path === "" ? where : `${where}, ${path}`;
+function messageFor(expression: string, { scope }: Place, problem: Problem): string {
   const at = problem.position === undefined ? "" : `, character ${problem.position + 1}`;
   const names = scope.join(", ") || "nothing";
-  return `${place}, \`${short(expression)}\`${at}: ${problem.message} (in scope: ${names})`;
+  return `\`${short(expression)}\`${at}: ${problem.message} (in scope: ${names})`;
 }
 
 /** `text` cut to a length that suits a message. */

@@ -12,7 +12,10 @@ export const withExpressions = <Schema extends z.ZodType>(
   ...scope: readonly string[]
 ): Schema =>
   schema.check((context) => {
-    for (const { message, path } of checkTemplate(context.value, { scope, where: "" }))
+    for (const { withoutPlace: message, path } of checkTemplate(context.value, {
+      scope,
+      where: "",
+    }))
       context.issues.push({
         code: "custom",
         message,

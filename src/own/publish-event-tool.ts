@@ -10,7 +10,7 @@ const typePattern = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
 const longestType = 128;
 const mostBytes = 64 * 1024;
 
-const args = z.strictObject({ type: z.string(), data: z.unknown() });
+const args = z.strictObject({ type: z.string(), data: z.unknown().optional() });
 
 const count = { type: "integer", minimum: 0 };
 

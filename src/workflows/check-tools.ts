@@ -157,6 +157,8 @@ class ToolCheck {
   }
 
   #tool(name: string, path: Path): Tool | undefined {
+    // That there is none is told already.
+    if (name === "") return undefined;
     const found = this.#tools.find(name);
     if (found !== undefined && "refused" in found) {
       this.#problem(path, found.refused);

@@ -91,20 +91,28 @@ export function planOf(program: Program, kind: "chain" | "saga", input: JsonObje
   return program.steps.map(plan);
 }
 
-/** The writes of a plan, a line each, for a person who is to consent. */
-export const writesOf = (steps: readonly PlannedStep[]): string[] =>
-  steps.flatMap(({ step, tool, effect, arguments: args, undo, ...rest }) => [
-    ...(tool !== undefined && effect !== "read" ? [`${step}: ${tool} ${shown(args)}`] : []),
-    ...(undo && undo.effect !== "read"
-      ? [`${step}, to undo it: ${undo.tool} ${shown(undo.arguments)}`]
-      : []),
-    ...writesOf([
-      ...(rest.steps ?? []),
-      ...(rest.parallel ?? []),
-      ...Object.values(rest.cases ?? {}).flat(),
-      ...(rest.default ?? []),
-    ]),
-  ]);
+/** The writes of a plan, a line each, for a person who is to consent. `loops` says how often they are made. */
+export const writesOf = (steps: readonly PlannedStep[], loops = ""): string[] =>
+  steps.flatMap(({ step, tool, effect, arguments: args, undo, forEach, ...rest }) => {
+    const often = forEach === undefined ? loops : `${loops}, for each of ${shown(forEach)}`;
+    return [
+      ...(tool !== undefined && effect !== "read"
+        ? [`${step}${often}: ${tool} ${shown(args)}`]
+        : []),
+      ...(undo && undo.effect !== "read"
+        ? [`${step}${often}, to undo it: ${undo.tool} ${shown(undo.arguments)}`]
+        : []),
+      ...writesOf(
+        [
+          ...(rest.steps ?? []),
+          ...(rest.parallel ?? []),
+          ...Object.values(rest.cases ?? {}).flat(),
+          ...(rest.default ?? []),
+        ],
+        often,
+      ),
+    ];
+  });
 
 const longestShown = 300;
 

@@ -271,8 +271,8 @@ class Compiler {
     };
   }
 
-  #tell({ message, path }: ExpressionError, at: Path, written?: unknown): void {
-    this.#problems.push({ path: placeIn({ written, at }, path), message: withoutPlace(message) });
+  #tell({ withoutPlace: message, path }: ExpressionError, at: Path, written?: unknown): void {
+    this.#problems.push({ path: placeIn({ written, at }, path), message });
   }
 }
 
@@ -291,6 +291,3 @@ function withoutText(value: unknown, [key, ...rest]: Path): unknown {
     ]),
   );
 }
-
-/** The place stands in the problem's path. */
-const withoutPlace = (message: string): string => message.replace(/^[^`]*/, "");

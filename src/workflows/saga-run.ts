@@ -509,7 +509,7 @@ class SagaRun {
       });
       return { ...whole, arguments: args as JsonObject };
     } catch (error) {
-      return { ...whole, arguments: {}, problem: messageOf(error).replace(/^, /, "") };
+      return { ...whole, arguments: {}, problem: messageOf(error) };
     }
   }
 

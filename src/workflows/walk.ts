@@ -70,7 +70,7 @@ export function evaluated<T>(step: string, evaluate: () => T): T {
   try {
     return evaluate();
   } catch (error) {
-    throw stepFailed(step, "expression", messageOf(error).replace(/^, /, ""), error);
+    throw stepFailed(step, "expression", messageOf(error), error);
   }
 }
 

@@ -103,6 +103,9 @@ export class Workflows {
     if (wanted.definition !== undefined) await this.#consent(prepared, call);
     const { meta = {}, caller, trace, signal, onProgress } = call;
     const key = meta[idempotencyKey];
+    const version = versionOf(written);
+    // All that come with a call have one name.
+    const own = wanted.definition === undefined ? "" : `${version}.`;
     return this.#around.runs.start(
       {
         kind,
@@ -112,9 +115,9 @@ export class Workflows {
         caller,
         trace,
         definition: written,
-        version: versionOf(written),
+        version,
         event: meta[eventKey] ?? null,
-        key: typeof key === "string" ? shortKey(key) : undefined,
+        key: typeof key === "string" ? shortKey(own + key) : undefined,
       },
       { waitMs: waitMs ?? waitOf(meta), signal, onProgress },
     );

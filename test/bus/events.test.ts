@@ -1,7 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Events } from "../../src/bus/events.ts";
 import { eventsOptions } from "../../src/bus/events-options.ts";
 import type { Door } from "../../src/bus/runs.ts";
+import type { Result } from "../../src/call.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import type { GatewayEvent } from "../../src/events.ts";
 import { call, ok, tool } from "../support/calls.ts";
@@ -11,7 +15,11 @@ const tools = new Map([
   ["holdfast__c", tool({ name: "holdfast__c", upstream: "holdfast", remoteName: "c" })],
 ]);
 
-function setUp({ passive = false, mayRun = (): string | undefined => undefined } = {}) {
+function setUp({
+  passive = false,
+  mayRun = (): string | undefined => undefined,
+  answer = (): Promise<Result> => Promise.resolve(ok()),
+} = {}) {
   const reported: GatewayEvent[] = [];
   const called: string[] = [];
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- all of it that is used
@@ -20,7 +28,7 @@ function setUp({ passive = false, mayRun = (): string | undefined => undefined }
     findTool: (name: string) => tools.get(name),
     callTool: ({ name }: { name: string }) => {
       called.push(name);
-      return Promise.resolve(ok());
+      return answer();
     },
   } as unknown as Door;
   const report = (event: GatewayEvent): void => void reported.push(event);
@@ -99,6 +107,32 @@ describe("what config says of events", () => {
     expect(await events.publish("lead", 3, 1, call())).toMatchObject({ told: 0 });
     const query = { since: -Infinity, limit: 10, principal: "local" };
     expect(events.query(query).events.map(({ data }) => data)).toEqual([1, 2, 3]);
+  });
+});
+
+describe("the end", () => {
+  it("leaves nothing out of the files, whatever comes of the tools that events go to", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "holdfast-events-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, "audit.jsonl");
+    const { events, apply, reported } = setUp({
+      answer: async () => {
+        await Promise.resolve();
+        events.take({ type: "gateway.problem", problem: "a call failed" });
+        throw new Error("there is no server any more");
+      },
+    });
+    apply({ audit: { file }, sinks: [{ type: "tool", tool: "up__do", types: ["lead"] }] });
+    await events.publish("lead", 1, 1, call());
+    await events.drain();
+    await events.close();
+    const problems = reported.flatMap((event) => ("problem" in event ? event.problem : []));
+    expect(problems.at(-1)).toBe("the tool up__do: 1 events could not be handed over and are lost");
+    const written = readFileSync(file, "utf8").trim().split("\n");
+    expect(written.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
+      "lead",
+      "gateway.problem",
+    ]);
   });
 });
 

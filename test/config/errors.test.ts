@@ -180,3 +180,14 @@ describe("secrets", () => {
     ]);
   });
 });
+
+test("an expression of an event's handler is told once, with its place", () => {
+  const subscriptions = [
+    { on: "a", when: "event.data.n >", run: { tool: "t", arguments: { x: "${{ event. }}" } } },
+  ];
+  const { problems } = errorOf(JSON.stringify({ mcpServers: {}, events: { subscriptions } }));
+  expect(problems.map(({ path, message }) => `${path}: ${message}`)).toEqual([
+    "events.subscriptions[0].when: `event.data.n >`, character 15: Unexpected token: EOF (in scope: event)",
+    "events.subscriptions[0].run.arguments.x: `event.`, character 7: Expected IDENTIFIER, got EOF (in scope: event)",
+  ]);
+});

@@ -12,6 +12,15 @@ describe("parseDefinition", () => {
     [undefined, ["expected an object, got nothing"]],
     [[], ["expected an object, got a list"]],
     [{}, ["steps: expected a list, got nothing"]],
+    [{ steps: [] }, ["steps: expected a list of at least 1, got one of 0"]],
+    [
+      {
+        steps: [
+          { id: "a", parallel: Array.from({ length: 65 }, (_, n) => ({ id: `s${n}`, tool: "t" })) },
+        ],
+      },
+      ["steps[0].parallel: expected a list of at most 64, got one of 65"],
+    ],
     [
       { steps: [{ ...step, argumens: {} }] },
       ['steps[0].argumens: unknown key; did you mean "arguments"?'],

@@ -119,6 +119,27 @@ describe("writesOf", () => {
     ]);
   });
 
+  it("says of what stands in loops how often it is done", () => {
+    const compensate = { tool: "undo" };
+    const steps = [
+      {
+        id: "l",
+        forEach: { in: "${{ input.list }}" },
+        steps: [
+          write("a", { compensate }),
+          write("b", { forEach: { in: "${{ item }}", as: "x" } }),
+        ],
+      },
+      write("c"),
+    ];
+    expect(writesOf(plan(steps, { list: [[1], [2, 3]] }))).toEqual([
+      "a, for each of [[1],[2,3]]: write {}",
+      "a, for each of [[1],[2,3]], to undo it: undo {}",
+      'b, for each of [[1],[2,3]], for each of "${{ item }}": write {}',
+      "c: write {}",
+    ]);
+  });
+
   it("has nothing of a plan that only reads", () => {
     expect(writesOf(plan([{ id: "r", tool: "look" }]))).toEqual([]);
   });

@@ -54,6 +54,16 @@ function setUp({ inline = {}, answer = "yes", configured = {}, ...setting }: Set
 }
 
 describe("what comes with a call", () => {
+  it("has a key of its own: what was begun by another definition is not its run", async () => {
+    const { run, begun } = setUp();
+    const over = { meta: { "holdfast/idempotency-key": "k" } };
+    await run([step("up__read")], over);
+    await run([step("up__read")], over);
+    await run([step("up__read", { arguments: { other: true } })], over);
+    const [first, again, other] = begun.map(({ key }) => key);
+    expect([again === first, other === first]).toEqual([true, false]);
+  });
+
   it("runs where config says nothing against it, and the user agrees", async () => {
     const { run, begun, asked } = setUp();
     await run([step("up__write", { arguments: { v: 1 } })]);
@@ -127,6 +137,16 @@ describe("what comes with a call", () => {
 });
 
 describe("what is wrong", () => {
+  it("with a step that names no tool is told once", async () => {
+    const { workflows } = setUp();
+    const definition = { steps: [{ id: "a", tol: "up__read" }] };
+    const { problems } = await workflows.plan({ definition, input: {} }, "chain");
+    expect(problems).toEqual([
+      'steps[0].tol: unknown key; did you mean "tool"?',
+      "steps[0]: expected one of tool, steps, parallel and switch, got none",
+    ]);
+  });
+
   it("is told all at once, and nothing is begun", async () => {
     const { workflows, begun } = setUp();
     const definition = {
