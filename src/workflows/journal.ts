@@ -72,7 +72,7 @@ export const isUndoPath = (path: string): boolean => path.startsWith("undo:");
 
 /**
  * The journal of one run, in memory and, where it has a writer, on disk. What a call came to is written with
- * the intent of the next one, before that is made; where none follows at once, by itself.
+ * the intent of the next one, before that is made; a failure, and where none follows at once, by itself.
  */
 export class Journal {
   readonly #writer: Writer | undefined;
@@ -125,6 +125,8 @@ export class Journal {
       const whole: Conclusion = { seq: ++this.#seq, ...conclusion };
       if (entry !== undefined) this.#conclude({ entry, result: { ...whole } });
       this.#effects.set(path, { ...begun, conclusion: whole, endedAt: Date.now() });
+      // After a failure no other intent may come for long.
+      if (whole.outcome !== "ok" && whole.outcome !== "done") await this.#written();
       return whole;
     };
   }
@@ -141,10 +143,14 @@ export class Journal {
     } catch (error) {
       if (concluded.length === 0) throw error;
       this.#concluded.unshift(...concluded);
-      await this.settled();
     }
-    if (this.#broken !== undefined) throw this.#broken.error;
+    await this.#written();
     return work([]);
+  }
+
+  async #written(): Promise<void> {
+    await this.settled();
+    if (this.#broken !== undefined) throw this.#broken.error;
   }
 
   /** Resolves when all that calls came to is written, or cannot be. */
