@@ -682,6 +682,20 @@ describe("runs of one process", () => {
     expect(made.calls()).toEqual(["do_a", "do_b"]);
   });
 
+  it.each([
+    [false, "failed"],
+    [true, "unknown"],
+  ])(
+    "do nothing that the store has not taken: in doubt %s, it has %s",
+    async (isInDoubt, outcome) => {
+      const made = setUp([step("a")], { tools: toolsFor("a") });
+      vi.spyOn(made.store, "begin").mockRejectedValue(new StoreFailed("locked", { isInDoubt }));
+      const end = made.begin();
+      expect(await settled(end)).toMatchObject({ code: "unavailable", outcome, message: "locked" });
+      expect(made.calls()).toEqual([]);
+    },
+  );
+
   it("are done by nobody who has lost them", async () => {
     const made = setUp([step("a"), step("b")], { tools: toolsFor("ab", { do_a: slow(100) }) });
     const end = made.begin({}, wait(1000));
