@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Caller, JsonObject } from "../call.ts";
-import { CallError, cancelled, disconnected, messageOf } from "../errors.ts";
+import { asCallError, CallError, cancelled, disconnected, messageOf } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { every, now, settlesWithin, sleep, type Timer } from "../time.ts";
 import { ActiveRun, notCancellable, pastPivot, type OwnedHead, type Wait } from "./active-run.ts";
@@ -332,8 +332,10 @@ export class Runs {
       await active.wait(wait);
       return active.view;
     } catch (reason) {
-      if (reason !== disconnected) await active.takeBack(messageOf(reason)).catch(() => {});
-      throw reason;
+      if (reason === disconnected) throw reason;
+      await active.takeBack(messageOf(reason)).catch(() => {});
+      // Past its pivot a saga goes on, and to be undone takes its time.
+      throw active.isSaga ? asCallError(reason).with({ outcome: "unknown" }) : reason;
     }
   }
 
