@@ -789,6 +789,22 @@ describe("a result", () => {
   );
 });
 
+describe("a chain", () => {
+  it.each([
+    ["read", "failed"],
+    ["write", "unknown"],
+  ] as const)(
+    "does not doubt what only reads: a %s whose answer is late is %s",
+    async (effect, state) => {
+      const late = new CallError("timeout", "late", { outcome: "unknown" });
+      const { runs } = gatewayOn(new RunShelf(), { do_a: { effect, answer: () => late } });
+      const definition = { steps: [{ id: "a", tool: "do_a" }] };
+      const view = await settled(runs.start(request(definition, {}, "chain"), wait()));
+      expect(view).toMatchObject({ state: "failed", steps: [{ step: "a", state }] });
+    },
+  );
+});
+
 describe("a chain or saga as a step", () => {
   it.each([
     ["completed", { result: { id: "r", state: "completed" } }, "completed"],
