@@ -180,14 +180,19 @@ export class Events {
     }
   }
 
-  /** Ends it, when there are no servers any more, with all that has happened written down; two seconds at most. */
+  /** Ends it, when there are no servers any more, with all that has happened written down; some seconds at most. */
   async close(): Promise<void> {
     this.resources.close();
+    const sinks = this.#sinks.map(({ thing }) => thing);
     // To try them once more would only make events that come behind the last flush of the files.
-    for (const { thing } of this.#sinks) if (!thing.isFile) thing.close();
+    for (const sink of sinks) if (!sink.isFile) sink.close();
     await settlesWithin(this.flush(), drain);
-    for (const { thing } of this.#sinks) thing.close();
-    this.#audit?.thing.close();
+    for (const sink of sinks) sink.close();
+    const audit = this.#audit?.thing;
+    if (audit === undefined) return;
+    // What the sinks have lost stands there, too.
+    await settlesWithin(audit.flush(), drain);
+    audit.close();
   }
 
   #sinkStatus(): SinkStatus[] {

@@ -51,8 +51,11 @@ export function runChain(around: ChainSurroundings): Promise<unknown> {
     }
     const { failure } = called;
     const error = { ...failure, step: path, tool };
-    await conclude({ outcome: failure.outcome, error });
-    told(path, tool, failure.outcome === "unknown" ? "unknown" : "failed", error);
+    // A read has done nothing, whatever became of it.
+    const isUnknown = failure.outcome === "unknown" && effect !== "read";
+    const outcome = failure.outcome === "unknown" && !isUnknown ? "failed" : failure.outcome;
+    await conclude({ outcome, error });
+    told(path, tool, isUnknown ? "unknown" : "failed", error);
     throw new StepFailed(error);
   };
   return walk(program, { input, event }, perform, cancel);

@@ -85,8 +85,11 @@ function wordsOf(view: View): string {
         : `${what} is completed, but its output cannot be made: ${problem}`;
     case "compensated":
       return `${what} did not come through (${cause}). All that it had done was undone: ${named("undone") || "nothing was"}.`;
-    case "failed":
-      return `${what} failed (${cause}). Steps that were done and stay done: ${named("done") || "none"}.`;
+    case "failed": {
+      const open = named("unknown");
+      const doubt = open === "" ? "" : ` Nobody knows whether these were done: ${open}.`;
+      return `${what} failed (${cause}). Steps that were done and stay done: ${named("done") || "none"}.${doubt}`;
+    }
     case "stuck":
       return `${what} is stuck. ${stuckWords(view, cause)}`;
     default:

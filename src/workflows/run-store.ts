@@ -81,9 +81,20 @@ export class LeaseLost extends Error {
   override readonly name = "LeaseLost";
 }
 
-/** The store cannot be used: full, locked, broken, away. Says why and where. Nothing was written. */
+/** The store cannot be used: full, locked, broken, away. Says why and where. */
 export class StoreFailed extends Error {
   override readonly name = "StoreFailed";
+  /** Whether it may have been written all the same; else nothing was. */
+  readonly isInDoubt: boolean;
+
+  constructor(message: string, { isInDoubt = false, ...options }: StoreFailure = {}) {
+    super(message, options);
+    this.isInDoubt = isInDoubt;
+  }
+}
+
+interface StoreFailure extends ErrorOptions {
+  readonly isInDoubt?: boolean;
 }
 
 /**

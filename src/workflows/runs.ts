@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Caller, JsonObject } from "../call.ts";
-import { CallError, cancelled, disconnected, messageOf } from "../errors.ts";
+import { asCallError, CallError, cancelled, disconnected, messageOf } from "../errors.ts";
 import type { Report } from "../events.ts";
 import { every, now, settlesWithin, sleep, type Timer } from "../time.ts";
 import { ActiveRun, notCancellable, pastPivot, type OwnedHead, type Wait } from "./active-run.ts";
@@ -97,7 +97,7 @@ export class Runs {
     });
   }
 
-  /** Starts a run and waits for its end. Resolves with its view. Rejects with StoreFailed, or the caller's cancel. */
+  /** Starts a run and waits for its end. Resolves with its view. Rejects with a CallError. */
   async start(request: RunRequest, wait: Wait): Promise<JsonObject> {
     if (this.#isLeaving)
       throw new CallError("unavailable", "Holdfast is about to end", {
@@ -269,12 +269,13 @@ export class Runs {
   /** Begins a saga; or the id of the run that its key has already. */
   async #begin(request: RunRequest): Promise<ActiveRun | string> {
     const { program, key, event, ...rest } = request;
-    const { run, isNew } = await this.#open().begin({
+    const wanted = {
       ...rest,
       event: event ?? null,
       tools: this.#identities(program),
       ...(key !== undefined && { key }),
-    });
+    };
+    const { run, isNew } = await this.#open().begin(wanted).catch(notBegun);
     return isNew ? this.#drive(run, program, new Journal([], this.#writer(run.id))) : run.id;
   }
 
@@ -336,8 +337,10 @@ export class Runs {
       await active.wait(wait);
       return active.view;
     } catch (reason) {
-      if (reason !== disconnected) await active.takeBack(messageOf(reason)).catch(() => {});
-      throw reason;
+      if (reason === disconnected) throw reason;
+      await active.takeBack(messageOf(reason)).catch(() => {});
+      // Past its pivot a saga goes on, and to be undone takes its time.
+      throw active.isSaga ? asCallError(reason).with({ outcome: "unknown" }) : reason;
     }
   }
 
@@ -478,6 +481,13 @@ const errorOf = (thrown: unknown): StepError =>
         message: messageOf(thrown),
         isTransient: false,
       };
+
+/** Without its entry in the store nothing of a run is done. */
+function notBegun(error: unknown): never {
+  if (!(error instanceof StoreFailed)) throw error;
+  const outcome = error.isInDoubt ? "unknown" : "failed";
+  throw new CallError("unavailable", error.message, { outcome, local: true, cause: error });
+}
 
 /** Tries a few times to write. */
 async function persistently(write: () => Promise<void>): Promise<void> {

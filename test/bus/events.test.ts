@@ -31,7 +31,10 @@ function setUp({
       return answer();
     },
   } as unknown as Door;
-  const report = (event: GatewayEvent): void => void reported.push(event);
+  const report = (event: GatewayEvent): void => {
+    reported.push(event);
+    events.take(event);
+  };
   const events = new Events({ door, report, redact: (text) => text, mayRun, passive });
   const apply = (options: object): void => events.apply(eventsOptions.parse(options));
   return { events, apply, called, reported };
@@ -111,7 +114,7 @@ describe("what config says of events", () => {
 });
 
 describe("the end", () => {
-  it("leaves nothing out of the files, whatever comes of the tools that events go to", async () => {
+  it("leaves nothing out of the audit, whatever comes of the sinks", async () => {
     const folder = mkdtempSync(join(tmpdir(), "holdfast-events-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const file = join(folder, "audit.jsonl");
@@ -122,16 +125,27 @@ describe("the end", () => {
         throw new Error("there is no server any more");
       },
     });
-    apply({ audit: { file }, sinks: [{ type: "tool", tool: "up__do", types: ["lead"] }] });
+    apply({
+      audit: { file },
+      sinks: [
+        { type: "tool", tool: "up__do", types: ["lead"] },
+        { type: "file", path: folder, types: ["lead"] },
+      ],
+    });
     await events.publish("lead", 1, 1, call());
     await events.drain();
     await events.close();
     const problems = reported.flatMap((event) => ("problem" in event ? event.problem : []));
-    expect(problems.at(-1)).toBe("the tool up__do: 1 events could not be handed over and are lost");
+    expect(problems.filter((problem) => problem.includes("lost"))).toEqual([
+      "the tool up__do: 1 events could not be handed over and are lost",
+      `the file ${folder}: 1 events could not be handed over and are lost`,
+    ]);
     const written = readFileSync(file, "utf8").trim().split("\n");
-    expect(written.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
+    const told = written.map((line) => JSON.parse(line) as { type: string; data: unknown });
+    expect(told.map(({ type }) => type)).toEqual([
       "lead",
       "gateway.problem",
+      ...problems.map(() => "event.problem"),
     ]);
   });
 });

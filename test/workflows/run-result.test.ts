@@ -39,6 +39,10 @@ describe("runResult", () => {
       "The chain order failed (step b: out of stock). Steps that were done and stay done: a.",
     ],
     [
+      { state: "failed", kind: "chain", error, steps: [step("b", "unknown")] },
+      "The chain order failed (step b: out of stock). Steps that were done and stay done: none. Nobody knows whether these were done: b.",
+    ],
+    [
       { state: "stuck", reason: "unknown", open: [{ step: "a", problem: "gone" }] },
       "The saga order is stuck. Nobody knows whether these calls happened: a (gone). Nothing was guessed, and nothing undone. resume_run r1 tries again; resolve_run r1 tells whether a call happened, once a person has looked.",
     ],

@@ -582,7 +582,8 @@ describe("a saga that is taken back", () => {
     const end = made.begin({}, wait(60_000, signal));
     await vi.advanceTimersByTimeAsync(500);
     signal.cancel(cancelled("not wanted"));
-    expect(await settled(end)).toMatchObject({ message: "not wanted" });
+    // It is not undone yet, and past its pivot it would not be.
+    expect(await settled(end)).toMatchObject({ message: "not wanted", outcome: "unknown" });
     await vi.advanceTimersByTimeAsync(2000);
     expect(await made.runs.get(made.id(), anna)).toMatchObject({ state: "compensated" });
   });
@@ -682,6 +683,20 @@ describe("runs of one process", () => {
     expect(made.calls()).toEqual(["do_a", "do_b"]);
   });
 
+  it.each([
+    [false, "failed"],
+    [true, "unknown"],
+  ])(
+    "do nothing that the store has not taken: in doubt %s, it has %s",
+    async (isInDoubt, outcome) => {
+      const made = setUp([step("a")], { tools: toolsFor("a") });
+      vi.spyOn(made.store, "begin").mockRejectedValue(new StoreFailed("locked", { isInDoubt }));
+      const end = made.begin();
+      expect(await settled(end)).toMatchObject({ code: "unavailable", outcome, message: "locked" });
+      expect(made.calls()).toEqual([]);
+    },
+  );
+
   it("are done by nobody who has lost them", async () => {
     const made = setUp([step("a"), step("b")], { tools: toolsFor("ab", { do_a: slow(100) }) });
     const end = made.begin({}, wait(1000));
@@ -770,6 +785,22 @@ describe("a result", () => {
       });
       expect(view).toMatchObject({ state: "completed" });
       expect([of("do_a").length, of("do_b").length]).toEqual([1, 1]);
+    },
+  );
+});
+
+describe("a chain", () => {
+  it.each([
+    ["read", "failed"],
+    ["write", "unknown"],
+  ] as const)(
+    "does not doubt what only reads: a %s whose answer is late is %s",
+    async (effect, state) => {
+      const late = new CallError("timeout", "late", { outcome: "unknown" });
+      const { runs } = gatewayOn(new RunShelf(), { do_a: { effect, answer: () => late } });
+      const definition = { steps: [{ id: "a", tool: "do_a" }] };
+      const view = await settled(runs.start(request(definition, {}, "chain"), wait()));
+      expect(view).toMatchObject({ state: "failed", steps: [{ step: "a", state }] });
     },
   );
 });

@@ -1,3 +1,4 @@
+import { messageOf } from "../../errors.ts";
 import { LeaseLost, StoreFailed, type RunStore } from "../../workflows/run-store.ts";
 import type { Place } from "./place.ts";
 
@@ -21,8 +22,21 @@ export interface Request {
 /** What came of it. */
 export type Response =
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: { readonly name: string; readonly message: string } };
+  | { readonly id: number; readonly error: SentError };
+
+interface SentError {
+  readonly name: string;
+  readonly message: string;
+  readonly isInDoubt: boolean;
+}
 
 /** The error that the thread's store has rejected with. */
-export const errorOf = ({ name, message }: { name: string; message: string }): Error =>
-  name === "LeaseLost" ? new LeaseLost(message) : new StoreFailed(message);
+export const errorOf = ({ name, message, isInDoubt }: SentError): Error =>
+  name === "LeaseLost" ? new LeaseLost(message) : new StoreFailed(message, { isInDoubt });
+
+/** An error of the thread's store as it is sent. */
+export const sent = (error: unknown): SentError => ({
+  name: error instanceof Error ? error.name : "",
+  message: messageOf(error),
+  isInDoubt: error instanceof StoreFailed && error.isInDoubt,
+});

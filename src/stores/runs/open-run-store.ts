@@ -204,7 +204,9 @@ class ThreadRunStore implements RunStore {
     this.#renewing?.clear();
     this.#renewed = true;
     this.#token = newToken();
-    const error = new StoreFailed(`the thread of the run store has ended: ${why}`);
+    const error = new StoreFailed(`the thread of the run store has ended: ${why}`, {
+      isInDoubt: true,
+    });
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }

@@ -121,9 +121,13 @@ export class PostgresDatabase implements Database {
     if (error instanceof LeaseLost || error instanceof StoreFailed) return error;
     return new StoreFailed(`the run store ${shown(this.#url)} cannot be used: ${told(error)}`, {
       cause: error,
+      isInDoubt: error instanceof CommitUnanswered,
     });
   }
 }
+
+/** The connection was lost before the server had said whether it has kept the transaction. */
+class CommitUnanswered extends Error {}
 
 /** One connection, made when it is needed. */
 class Connection {
@@ -144,6 +148,7 @@ class Connection {
     const sql = (this.#sql ??= this.#connect());
     const timer = after(this.#patience, () => void this.close());
     let sound = false;
+    let isCommitting = false;
     try {
       await sql.unsafe("BEGIN");
       const ends = this.#ends;
@@ -154,6 +159,7 @@ class Connection {
       try {
         const result = await work(this.#within(sql, check));
         check();
+        isCommitting = true;
         await sql.unsafe("COMMIT");
         sound = true;
         return result;
@@ -161,7 +167,7 @@ class Connection {
         if (this.#ends === ends && !endsConnection(error)) {
           await sql.unsafe("ROLLBACK");
           sound = true;
-        }
+        } else if (isCommitting) throw new CommitUnanswered(told(error), { cause: error });
         throw error;
       }
     } finally {

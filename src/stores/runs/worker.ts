@@ -2,9 +2,8 @@
  * The thread in which runs are kept, so that nothing else waits for a database.
  */
 import { parentPort, workerData } from "node:worker_threads";
-import { messageOf } from "../../errors.ts";
 import { EngineRunStore } from "./engine-run-store.ts";
-import type { Request, Response, ThreadData } from "./messages.ts";
+import { sent, type Request, type Response, type ThreadData } from "./messages.ts";
 import { databaseAt } from "./place.ts";
 
 const { place, token, leaseMs } = workerData as ThreadData;
@@ -16,10 +15,7 @@ async function answer({ id, method, args }: Request): Promise<Response> {
     const call = opened[method].bind(opened) as (...args: readonly unknown[]) => Promise<unknown>;
     return { id, value: await call(...args) };
   } catch (error) {
-    return {
-      id,
-      error: { name: error instanceof Error ? error.name : "", message: messageOf(error) },
-    };
+    return { id, error: sent(error) };
   }
 }
 

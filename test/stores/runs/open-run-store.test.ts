@@ -14,6 +14,7 @@ describe("a run store whose thread cannot run", () => {
           status: "rejected",
           reason: {
             name: "StoreFailed",
+            isInDoubt: true,
             message: expect.stringMatching(
               /^the thread of the run store has ended: Cannot find module/,
             ) as string,

@@ -118,8 +118,25 @@ describe.skipIf(server === undefined)("with a PostgreSQL server", slow, () => {
         "rejected",
       ]);
     });
-    await expect(work).rejects.toMatchObject(failed);
+    await expect(work).rejects.toMatchObject({ ...failed, isInDoubt: false });
     expect(await lost.read(({ rows }) => rows(`SELECT * FROM ${table}`))).toEqual([]);
+  });
+
+  it("says that it does not know whether a transaction was kept whose end was not answered", async () => {
+    const lost = database();
+    const work = lost.write(async ({ rows }) => {
+      await rows("CREATE TEMP TABLE t (n INT)");
+      await rows(
+        `CREATE FUNCTION pg_temp.ends() RETURNS trigger LANGUAGE plpgsql
+         AS 'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'`,
+      );
+      await rows(
+        `CREATE CONSTRAINT TRIGGER last AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION pg_temp.ends()`,
+      );
+      await rows("INSERT INTO t VALUES (1)");
+    });
+    await expect(work).rejects.toMatchObject({ ...failed, isInDoubt: true });
   });
 
   it("keeps nothing of a transaction that fails", async () => {
