@@ -11,7 +11,7 @@ import type { Journal } from "./journal.ts";
 import { allNodes, type Program } from "./program.ts";
 import { refusal } from "./refusal.ts";
 import type { RunState } from "./run-store.ts";
-import { mayBePastPivot, type StepPhase } from "./saga-run.ts";
+import { mayBePastPivot, type StepPhase } from "./saga.ts";
 import type { StepError } from "./step-error.ts";
 import { viewOf, type RunHead } from "./view.ts";
 

@@ -7,7 +7,7 @@ import { callWithRetry, repeatable, type Runner } from "./call-step.ts";
 import { stepRetry } from "./definition.ts";
 import type { Journal } from "./journal.ts";
 import type { Program } from "./program.ts";
-import type { StepPhase } from "./saga-run.ts";
+import type { StepPhase } from "./saga.ts";
 import { StepFailed, stepFailed, type StepError } from "./step-error.ts";
 import { evaluated, walk, type Task } from "./walk.ts";
 

@@ -8,7 +8,7 @@ import { Journal, type Note, type Writer } from "./journal.ts";
 import { parseDefinition } from "./parse.ts";
 import type { Program } from "./program.ts";
 import { LeaseLost, type RunStore, type StoredRun } from "./run-store.ts";
-import { mayBePastPivot } from "./saga-run.ts";
+import { mayBePastPivot } from "./saga.ts";
 
 export interface ClaimsOptions {
   readonly store: RunStore;

@@ -17,7 +17,8 @@ import { toolsOf, type Program } from "./program.ts";
 import { refusal } from "./refusal.ts";
 import { LeaseLost, StoreFailed, type RunStore, type StoredRun } from "./run-store.ts";
 import type { RunFilter, RunKind } from "./run-store.ts";
-import { driveSaga, mayBePastPivot, type SagaEnd } from "./saga-run.ts";
+import { mayBePastPivot, type SagaEnd } from "./saga.ts";
+import { driveSaga } from "./saga-run.ts";
 import { Halted, StepFailed, type StepError } from "./step-error.ts";
 import { headOf, viewOf } from "./view.ts";
 

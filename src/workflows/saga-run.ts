@@ -2,75 +2,36 @@
  * One saga on its way: forward with a journal, and back again where a step fails. Everything that decides is
  * in the journal, so that another process goes on where this one stopped.
  */
-import type { CallFailure } from "../call-failure.ts";
 import type { Effect as ToolEffect, JsonObject, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { messageOf } from "../errors.ts";
-import { pause } from "../wait.ts";
-import {
-  callOnce,
-  callWithRetry,
-  repeatable,
-  type Between,
-  type Called,
-  type Runner,
-} from "./call-step.ts";
+import { callWithRetry, repeatable } from "./call-step.ts";
 import { undoable } from "./check-tools.ts";
 import { stepRetry, type StepRetry } from "./definition.ts";
 import {
   happened,
   isUndoPath,
-  toUndo,
-  undoPath,
   type Conclusion,
   type Effect,
   type Intent,
-  type Journal,
   type Undo,
 } from "./journal.ts";
-import type { Node, Program } from "./program.ts";
+import type { Node } from "./program.ts";
+import {
+  failureOf,
+  isPastPivot,
+  leaving,
+  mayBePastPivot,
+  openOf,
+  wordOf,
+  type Open,
+  type SagaEnd,
+  type SagaSurroundings,
+  type Settlement,
+} from "./saga.ts";
+import { compensate, undoOf } from "./saga-undo.ts";
+import { verified } from "./saga-verify.ts";
 import { Halted, StepFailed, stepFailed, type StepError } from "./step-error.ts";
 import { evaluated, outputStep, walk, type Task } from "./walk.ts";
-
-/** A call that keeps a run from going on or from being undone. */
-export interface Open {
-  readonly step: string;
-  readonly tool: string;
-  readonly arguments: JsonObject;
-  readonly key: string;
-  readonly problem: string;
-}
-
-/** How a drive of a saga ended. */
-export type SagaEnd =
-  | { readonly state: "completed"; readonly output: unknown; readonly problem?: string }
-  | { readonly state: "compensated"; readonly cause: StepError }
-  | {
-      readonly state: "stuck";
-      /** A step of unknown outcome, a step after the pivot that fails, or compensations that fail. */
-      readonly reason: "unknown" | "after_pivot" | "undo_failed";
-      readonly cause?: StepError;
-      readonly open: readonly Open[];
-    };
-
-/** What a saga's run stands on. */
-export interface SagaSurroundings extends Runner {
-  readonly id: string;
-  readonly program: Program;
-  readonly input: JsonObject;
-  readonly event: unknown;
-  readonly journal: Journal;
-  /** Cancelled where the run is taken back. */
-  readonly cancel: Cancel;
-  /** Whether this process is about to end: nothing new is begun. */
-  readonly isLeaving: () => boolean;
-  /** Tells that the run is being undone from now on. */
-  readonly compensating: () => Promise<void>;
-  readonly told: (path: string, tool: string, phase: StepPhase, error?: StepError) => void;
-}
-
-/** What happens to a step of a run. */
-export type StepPhase = "started" | "succeeded" | "failed" | "unknown" | "undone" | "undo_failed";
 
 const once = stepRetry.parse({ maxAttempts: 1 });
 const usual = stepRetry.parse({});
@@ -78,24 +39,6 @@ const usual = stepRetry.parse({});
 /** Drives a saga from where its journal ends. Rejects with Halted (`away`), or with what the journal's writer says. */
 export const driveSaga = (around: SagaSurroundings): Promise<SagaEnd> =>
   new SagaRun(around).drive();
-
-/** Whether the point of no return lies behind. */
-function isPastPivot(program: Program, journal: Journal): boolean {
-  const effect = pivotOf(program, journal);
-  return effect !== undefined && happened(effect);
-}
-
-/** Whether the point of no return may lie behind: it was begun, and nothing says that it failed. */
-export function mayBePastPivot(program: Program, journal: Journal): boolean {
-  const effect = pivotOf(program, journal);
-  const { outcome } = effect?.conclusion ?? {};
-  return effect !== undefined && outcome !== "failed" && outcome !== "answered";
-}
-
-function pivotOf({ steps }: Program, journal: Journal): Effect | undefined {
-  const pivot = steps.find(({ step }) => step.pivot);
-  return pivot && journal.of(pivot.id);
-}
 
 class SagaRun {
   readonly #around: SagaSurroundings;
@@ -117,7 +60,7 @@ class SagaRun {
   async drive(): Promise<SagaEnd> {
     const { journal, program, input, event, compensating } = this.#around;
     const decided = journal.note("note:undo");
-    if (decided !== undefined) return this.#compensate(decided["cause"] as StepError);
+    if (decided !== undefined) return compensate(this.#around, decided["cause"] as StepError);
     let cause: StepError;
     try {
       const output = await walk(
@@ -144,7 +87,7 @@ class SagaRun {
     if (open.length > 0) return { state: "stuck", reason: "unknown", cause, open };
     await journal.writeNote("note:undo", { cause });
     await compensating();
-    return this.#compensate(cause);
+    return compensate(this.#around, cause);
   }
 
   readonly #perform = async (task: Task): Promise<unknown> => {
@@ -160,7 +103,9 @@ class SagaRun {
     const isOver = conclusion?.outcome === "failed" || conclusion?.outcome === "answered";
     const key = `${id}.${path}`;
     const word =
-      past === undefined || isOver ? this.#wordOf({ path, at: past?.at ?? 0 }) : undefined;
+      past === undefined || isOver
+        ? wordOf(this.#around.journal, { path, at: past?.at ?? 0 })
+        : undefined;
     if (word?.didHappen === true) {
       const { tool } = body;
       const none = { tool, arguments: {}, key, effect: "write" } as const;
@@ -262,13 +207,13 @@ class SagaRun {
   /** Nobody knows whether it happened: finds out, does it again, undoes it all the same, or gives up. */
   async #doubt(task: Task, tool: Tool, effect: Effect, error: StepError): Promise<unknown> {
     if (this.#around.isLeaving()) throw leaving();
-    const word = this.#wordOf(effect);
+    const word = wordOf(this.#around.journal, effect);
     if (word !== undefined) return this.#settled(task, tool, effect, word, error, "person");
     switch (this.#modeOf(task, tool.effect)) {
       case "verify": {
-        const found = await this.#verified(task, effect.intent);
-        if (found === undefined) break;
-        return this.#settled(task, tool, effect, found, error);
+        const found = await verified(this.#around, task, effect.intent);
+        if (typeof found !== "string") return this.#settled(task, tool, effect, found, error);
+        return this.#givenUp(effect, { ...error, message: `${error.message}; ${found}` });
       }
       case "retry":
         return this.#again(task, tool, effect);
@@ -390,127 +335,15 @@ class SagaRun {
     return null;
   }
 
-  /** What a tool that reads says about whether a step happened; undefined where it cannot tell. */
-  async #verified({ body, values }: Task, intent: Intent): Promise<Settlement | undefined> {
-    const { verify } = body;
-    if (verify === undefined) return undefined;
-    const scope = {
-      ...values,
-      step: { key: intent.key },
-      arguments: intent.arguments,
-      result: null,
-    };
-    const args = attempted(() => verify.args.template.evaluate(scope));
-    if (args === undefined) return undefined;
-    for (let attempt = 1; attempt <= verify.attempts; attempt++) {
-      // oxlint-disable no-await-in-loop -- one question after the other
-      const wait = attempt === 1 ? verify.delayMs : Math.max(verify.delayMs, betweenQuestions);
-      if (wait > 0) await pause({ signal: new Cancel() }, wait);
-      const called = await this.#ask(verify.tool, args as JsonObject);
-      // oxlint-enable no-await-in-loop
-      if (!("value" in called)) continue;
-      const answer = { ...scope, result: called.value };
-      const didHappen = attempted(() => verify.happened.expression.evaluate(answer));
-      // An answer that says nothing; the next one may.
-      if (typeof didHappen !== "boolean") continue;
-      const value = attempted(() => verify.result?.template.evaluate(answer) ?? null);
-      if (!didHappen || value !== undefined) return { didHappen, value };
-    }
-    return undefined;
+  /** Writes down why nobody knows, for whoever is to find out. */
+  async #givenUp({ path, intent }: Effect, error: StepError): Promise<never> {
+    const conclude = await this.#around.journal.intend(path, intent);
+    await conclude({ outcome: "unknown", error });
+    throw new Halted("stuck", error.message);
   }
 
-  async #ask(tool: string, args: JsonObject): Promise<Called> {
-    return callOnce(this.#around, {
-      tool,
-      args,
-      timeoutMs: undefined,
-      signal: new Cancel(),
-      fresh: true,
-    });
-  }
-
-  /** Undoes all that has happened, the last first. What fails does not keep the rest from being undone. */
-  async #compensate(cause: StepError): Promise<SagaEnd> {
-    const { journal, isLeaving } = this.#around;
-    for (const effect of toUndo(journal)) {
-      if (isLeaving()) throw leaving();
-      // oxlint-disable-next-line no-await-in-loop -- one after the other, in reverse order
-      if (effect.conclusion?.undo !== undefined) await this.#undo(effect, effect.conclusion.undo);
-    }
-    const left = toUndo(journal);
-    if (left.length === 0) return { state: "compensated", cause };
-    const open = left.map(({ path }) => openOf(journal.of(undoPath(path)), "it is not undone"));
-    return { state: "stuck", reason: "undo_failed", cause, open: open.flatMap((one) => one ?? []) };
-  }
-
-  async #undo({ path, intent: { key } }: Effect, undo: Undo): Promise<void> {
-    const { journal, told, isLeaving } = this.#around;
-    const here = undoPath(path);
-    const past = journal.of(here);
-    const word = past && this.#wordOf(past);
-    const intent: Intent = {
-      tool: undo.tool,
-      arguments: undo.arguments,
-      key: `${key}.undo`,
-      effect: "idempotent",
-    };
-    let conclude = await journal.intend(here, intent);
-    const between: Between = {
-      failed: async (failure) =>
-        void (await conclude(failureOf(failure, here, undo.tool, intent.effect))),
-      again: async () => {
-        if (isLeaving()) throw leaving();
-        conclude = await journal.intend(here, intent);
-      },
-    };
-    if (word?.didHappen === true) {
-      await conclude({ outcome: "done", settledBy: "person" });
-      return told(path, undo.tool, "undone");
-    }
-    const called =
-      undo.problem === undefined ? await this.#callUndo(undo, intent, between) : broken(undo);
-    if ("value" in called || called.failure.outcome === "done") {
-      await conclude({ outcome: "ok" });
-      return told(path, undo.tool, "undone");
-    }
-    const error = { ...called.failure, step: here, tool: undo.tool };
-    await conclude({ outcome: called.failure.outcome, error });
-    told(path, undo.tool, "undo_failed", error);
-  }
-
-  /** A compensation is done at least once: whatever became of an attempt, another may follow. */
-  #callUndo(
-    { retry, timeoutMs }: Undo,
-    { tool, arguments: args, key }: Intent,
-    between: Between,
-  ): Promise<Called> {
-    const call = { tool, args, key, timeoutMs, signal: new Cancel() };
-    return callWithRetry(
-      this.#around,
-      call,
-      retry,
-      ({ code, outcome }) => code !== "denied" && outcome !== "done",
-      between,
-    );
-  }
-
-  #undoOf({ node, body, values }: Task, intent: Intent, result: unknown): Undo | undefined {
-    const { undo } = body;
-    if (undo === undefined || undo === false || !this.#undoable.has(node)) return undefined;
-    const { tool, retry, timeoutMs } = undo;
-    const step = { key: `${intent.key}.undo` };
-    const whole = { tool, retry, ...(timeoutMs !== undefined && { timeoutMs }) };
-    try {
-      const args = undo.args.template.evaluate({
-        ...values,
-        step,
-        arguments: intent.arguments,
-        result,
-      });
-      return { ...whole, arguments: args as JsonObject };
-    } catch (error) {
-      return { ...whole, arguments: {}, problem: messageOf(error) };
-    }
+  #undoOf(task: Task, intent: Intent, result: unknown): Undo | undefined {
+    return this.#undoable.has(task.node) ? undoOf(task, intent, result) : undefined;
   }
 
   #modeOf({ node, body }: Task, effect: ToolEffect): "verify" | "retry" | "compensate" | "stop" {
@@ -532,16 +365,9 @@ class SagaRun {
 
   /** What a person has said of a step that fails before it calls anything, such as by its `when`. */
   readonly #settledStep = (path: string): { readonly value: unknown } | undefined => {
-    const word = this.#wordOf({ path, at: 0 });
+    const word = wordOf(this.#around.journal, { path, at: 0 });
     return word?.didHappen === true ? word : undefined;
   };
-
-  /** What a person has said of a call. It counts for what was known then. */
-  #wordOf({ path, at }: Pick<Effect, "path" | "at">): Settlement | undefined {
-    const note = this.#around.journal.note(`note:resolve:${path}`);
-    if (note?.["at"] !== at) return undefined;
-    return { didHappen: note["happened"] === true, value: note["result"] ?? null };
-  }
 
   #unknown(): Open[] {
     return this.#around.journal.effects.flatMap((effect) => {
@@ -561,31 +387,8 @@ class SagaRun {
   }
 }
 
-const leaving = (): Halted => new Halted("away", "this process is leaving");
-
-/** What is written of a call that failed. A read has done nothing, whatever became of it. */
-function failureOf(
-  failure: CallFailure,
-  step: string,
-  tool: string,
-  effect: ToolEffect,
-): Omit<Conclusion, "seq"> {
-  const isUnknown = failure.outcome === "unknown" && effect !== "read";
-  const outcome = failure.outcome === "answered" ? "answered" : isUnknown ? "unknown" : "failed";
-  return { outcome, error: { ...failure, step, tool } };
-}
-
-/** Whether a call happened, and what its result is then. */
-interface Settlement {
-  readonly didHappen: boolean;
-  readonly value: unknown;
-}
-
 /** Characters of JSON of a result that a run keeps. */
 const mostCharacters = 4 * 1024 * 1024;
-
-/** Milliseconds between two questions whether a step happened. */
-const betweenQuestions = 1000;
 
 function causeOf(thrown: unknown): StepError {
   if (thrown instanceof StepFailed) return thrown.error;
@@ -602,26 +405,6 @@ const interrupted = (step: string, tool: string): StepError => ({
   message: "the process ended while it was under way",
   isTransient: false,
 });
-
-const broken = ({ problem = "" }: Undo): { readonly failure: CallFailure } => ({
-  failure: { code: "denied", outcome: "failed", message: problem, isTransient: false },
-});
-
-function openOf(effect: Effect | undefined, problem: string): Open | undefined {
-  if (effect === undefined) return undefined;
-  const { path: step, conclusion } = effect;
-  const { tool, arguments: args, key } = effect.intent;
-  return { step, tool, arguments: args, key, problem: conclusion?.error?.message ?? problem };
-}
-
-/** What an expression gives; undefined where it cannot be evaluated. */
-function attempted(evaluate: () => unknown): unknown {
-  try {
-    return evaluate();
-  } catch {
-    return undefined;
-  }
-}
 
 function argumentsOf({ body, values, path }: Task, key: string): JsonObject {
   return evaluated(path, () =>
