@@ -151,7 +151,7 @@ describe("chains and sagas", () => {
       });
       expect(contentOf(answer)).toMatchObject({ state: "completed", output: 1.5 });
       expect(asked).toEqual([
-        'A saga that the model wrote wants to call:\n- order: orders__create_order {"customer":"Eve","items":[{"sku":"pear","quantity":2}],"key":"${{ step.key }}"}',
+        'A saga that the model wrote wants to call:\n- order: orders__create_order {"customer":"Eve","items":[{"sku":"pear","quantity":2}],"key":"${{ step.key }}"}\n- order, to undo it: orders__cancel_order {"id":"${{ result.id }}"}',
       ]);
       expect(orders()).toEqual(["create_order"]);
     });
