@@ -7,7 +7,7 @@ import { cancelled, messageOf } from "../errors.ts";
 import { short } from "../expressions/error.ts";
 import type { Node, Program, ToolBody } from "./program.ts";
 import { allNodes } from "./program.ts";
-import { Halted, StepFailed, stepFailed, TooManySteps, type StepError } from "./step-error.ts";
+import { Halted, StepFailed, stepFailed, TooMuch, type StepError } from "./step-error.ts";
 
 /** What expressions see of a step. */
 export interface StepResult {
@@ -74,6 +74,9 @@ export function evaluated<T>(step: string, evaluate: () => T): T {
   }
 }
 
+/** Characters of JSON of the results that one run holds in memory. */
+const mostHeld = 64 * 1024 * 1024;
+
 /** Steps that one run begins, each element of a loop counted: loops in loops multiply. */
 export const mostBegun = 20_000;
 
@@ -81,6 +84,7 @@ class Walker {
   readonly #perform: Perform;
   readonly #settled: Settled;
   #begun = 0;
+  #held = 0;
 
   constructor(perform: Perform, settled: Settled) {
     this.#perform = perform;
@@ -92,7 +96,15 @@ class Walker {
     this.#begun += steps;
     if (this.#begun <= mostBegun) return;
     const message = `a run begins at most ${mostBegun} steps, each element of a loop counted`;
-    throw new TooManySteps(stepFailed(path, "definition", message).error);
+    throw new TooMuch(stepFailed(path, "definition", message).error);
+  }
+
+  /** A result is there for as long as the run. */
+  #hold(path: string, result: unknown): unknown {
+    this.#held += JSON.stringify(result)?.length ?? 0;
+    if (this.#held <= mostHeld) return result;
+    const message = `a run holds results of at most ${mostHeld} characters in all`;
+    throw new TooMuch(stepFailed(path, "too_large", message).error);
   }
 
   /** The result of the last step; null where there is none. */
@@ -152,7 +164,7 @@ class Walker {
     const { body } = node;
     switch (body.kind) {
       case "tool":
-        return this.#perform({ node, body, path, values, signal });
+        return this.#hold(path, await this.#perform({ node, body, path, values, signal }));
       case "steps":
         return this.list(body.steps, values, prefix, signal);
       case "switch": {
@@ -261,7 +273,7 @@ async function allOf<Item>(
  * before, so that a run that is cancelled and driven anew comes by all that it has begun.
  */
 const isCut = (thrown: StepFailed, { reason }: Cancel): boolean =>
-  thrown instanceof TooManySteps || (reason !== undefined && thrown.error.code === "cancelled");
+  thrown instanceof TooMuch || (reason !== undefined && thrown.error.code === "cancelled");
 
 /** The value of a condition. */
 export function truth(

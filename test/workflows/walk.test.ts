@@ -491,6 +491,30 @@ describe("the work of one run", () => {
   });
 });
 
+describe("what a run holds", () => {
+  it("is bounded, whatever steps swallow", async () => {
+    const large = "x".repeat(1024 * 1024);
+    const done: string[] = [];
+    const turn: Turn = (_, { path, signal }) => {
+      if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
+      done.push(path);
+      return large;
+    };
+    const loop = call(
+      "l",
+      {},
+      {
+        forEach: { in: Array.from({ length: 100 }, () => 0) },
+        mode: "collect",
+        onError: { action: "continue" },
+      },
+    );
+    const { end } = await run([loop, call("b")], { turn });
+    expect(end).toEqual(failed({ step: "l[63]", code: "too_large" }));
+    expect(done.length).toBeLessThan(70);
+  });
+});
+
 describe("names that mean something in JavaScript", () => {
   it.each(["__proto__", "constructor", "toString", "hasOwnProperty", "prototype"])(
     "are names of steps and elements: %s",
