@@ -210,15 +210,14 @@ class Walker {
     const size = batchSize ?? Math.max(list.length, 1);
     for (let start = 0; start < list.length; start += size) {
       const batch = [...list.slice(start, start + size).entries()];
+      const one = ([offset, item]: (typeof batch)[number], inside: Cancel): Promise<unknown> => {
+        const index = start + offset;
+        const here = `${path}[${index}]`;
+        const own = { ...values, steps: { ...values.steps }, [as]: item, index };
+        return this.#body(node, own, here, `${here}.`, inside, errors);
+      };
       // oxlint-disable-next-line no-await-in-loop -- one batch after the other
-      const ended = await allOf(batch, node, signal, errors, ([offset, item], inside) =>
-        limit(async () => {
-          const index = start + offset;
-          const here = `${path}[${index}]`;
-          const own = { ...values, steps: { ...values.steps }, [as]: item, index };
-          return this.#body(node, own, here, `${here}.`, inside, errors);
-        }),
-      );
+      const ended = await allOf(batch, node, signal, errors, one, limit);
       results.push(...ended);
     }
     return results;
@@ -228,7 +227,7 @@ class Walker {
 const loopless = { as: "item", maxParallel: 1, batchSize: undefined, maxIterations: 0 };
 
 /**
- * Does `work` for all items at once, and waits until all have ended. Where the step fails fast, the first
+ * Does `work` for all items, as many at once as `limit` lets, and waits until all have ended. Where the step fails fast, the first
  * failure cancels the others and is thrown; where it collects, null stands for a failed one.
  */
 async function allOf<Item>(
@@ -237,6 +236,7 @@ async function allOf<Item>(
   outer: Cancel,
   errors: StepError[],
   work: (item: Item, signal: Cancel) => Promise<unknown>,
+  limit: (one: () => Promise<unknown>) => Promise<unknown> = (one) => one(),
 ): Promise<unknown[]> {
   const collects = step.mode === "collect";
   const inside = new Cancel();
@@ -244,24 +244,27 @@ async function allOf<Item>(
   outer.subscribe(pass);
   let first: { readonly thrown: unknown } | undefined;
   const results = await Promise.all(
-    items.map(async (item) => {
-      try {
-        return await work(item, inside);
-      } catch (thrown) {
-        if (collects && thrown instanceof StepFailed && !isCut(thrown, outer))
-          errors.push(thrown.error);
-        else {
-          // What halts the run says more than a step that was cancelled for it.
-          if (
-            first === undefined ||
-            (thrown instanceof Halted && !(first.thrown instanceof Halted))
-          )
-            first = { thrown };
-          inside.cancel(cancelled("another step has failed"));
+    items.map((item) =>
+      // The next one begins when it is known whether it is wanted.
+      limit(async () => {
+        try {
+          return await work(item, inside);
+        } catch (thrown) {
+          if (collects && thrown instanceof StepFailed && !isCut(thrown, outer))
+            errors.push(thrown.error);
+          else {
+            // What halts the run says more than a step that was cancelled for it.
+            if (
+              first === undefined ||
+              (thrown instanceof Halted && !(first.thrown instanceof Halted))
+            )
+              first = { thrown };
+            inside.cancel(cancelled("another step has failed"));
+          }
+          return null;
         }
-        return null;
-      }
-    }),
+      }),
+    ),
   );
   outer.unsubscribe(pass);
   if (first !== undefined) throw first.thrown;
