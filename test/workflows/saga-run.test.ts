@@ -697,6 +697,18 @@ describe("runs of one process", () => {
     },
   );
 
+  it("send nothing once another step has failed, also where that was about to be sent", async () => {
+    const parallel = { id: "p", parallel: [step("a"), step("b")] };
+    const made = setUp([parallel], { tools: toolsFor("ab", { do_a: failing }) });
+    const intend = made.store.intend.bind(made.store);
+    vi.spyOn(made.store, "intend").mockImplementation(async (id, name, intent) => {
+      if (name === "b") await sleep(100);
+      return intend(id, name, intent);
+    });
+    expect(await settled(made.begin())).toMatchObject({ state: "compensated" });
+    expect(made.calls()).toEqual(["do_a"]);
+  });
+
   it("are done by nobody who has lost them", async () => {
     const made = setUp([step("a"), step("b")], { tools: toolsFor("ab", { do_a: slow(100) }) });
     const end = made.begin({}, wait(1000));
