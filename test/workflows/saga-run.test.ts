@@ -733,6 +733,21 @@ describe("a run whose tools are not what they were", () => {
     return { shelf, id: made.id() };
   };
 
+  it("keeps no other run waiting until all servers are known", async () => {
+    const shelf = new RunShelf();
+    const dead = gatewayOn(shelf, toolsFor("ab", { do_a: slow(1e9), do_b: slow(1e9) }));
+    for (const id of ["a", "b"]) void dead.runs.start(request({ steps: [step(id)] }), wait());
+    await vi.advanceTimersByTimeAsync(10);
+    dead.store.isDead = true;
+    const tools = toolsFor("b", { do_b: { effect: "idempotent" } });
+    const second = gatewayOn(shelf, tools, undefined, () => sleep(5000));
+    void second.runs.recover();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(second.calls()).toEqual(["do_b"]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(shelf.runs.map(({ state }) => state).toSorted()).toEqual(["completed", "stuck"]);
+  });
+
   it("is stuck while one is missing, and goes on when it is back", async () => {
     const tools = toolsFor("ab", { do_a: { effect: "idempotent" } });
     const { shelf, id } = await crashed(tools);
