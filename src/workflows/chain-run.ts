@@ -35,7 +35,8 @@ export function runChain(around: ChainSurroundings): Promise<unknown> {
     const args = evaluated(path, make) as JsonObject;
     const found = door.find(tool);
     const effect = found === undefined || "refused" in found ? "write" : found.effect;
-    const conclude = await journal.intend(path, { tool, arguments: args, key, effect });
+    // Nobody asks for the arguments of a chain, and they may be large.
+    const conclude = await journal.intend(path, { tool, arguments: {}, key, effect });
     told(path, tool, "started");
     const { retry = once, timeoutMs } = node.step;
     const called = await callWithRetry(

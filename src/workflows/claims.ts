@@ -18,8 +18,8 @@ export interface ClaimsOptions {
   /** Ends what the servers of dead processes are still doing: nobody could tell whether it will happen. */
   readonly orphansEnded: () => Promise<void>;
   readonly writer: (id: string) => Writer;
-  /** Whether there is room for another run. */
-  readonly hasRoom: () => boolean;
+  /** Whether there is room for another run beside so many that are being taken up. */
+  readonly hasRoom: (coming: number) => boolean;
   /** Whether this process drives a run already. */
   readonly isDriven: (id: string) => boolean;
   readonly drive: (run: StoredRun, program: Program, journal: Journal) => ActiveRun;
@@ -49,14 +49,18 @@ export class Claims {
   async #claimAll(): Promise<void> {
     const { store, hasRoom, isDriven, orphansEnded } = this.#options;
     await orphansEnded();
-    while (hasRoom()) {
-      // oxlint-disable no-await-in-loop -- one after the other
+    // One whose tools are not there yet keeps no other waiting.
+    const taking = new Set<Promise<void>>();
+    while (hasRoom(taking.size)) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
       const run = await store.claim();
-      if (run === undefined) return;
+      if (run === undefined) break;
       // After a long pause a lease of ours may have run out: it is renewed now.
-      if (!isDriven(run.id)) await this.#take(run);
-      // oxlint-enable no-await-in-loop
+      if (isDriven(run.id)) continue;
+      const take = this.#take(run).finally(() => taking.delete(take));
+      taking.add(take);
     }
+    await Promise.all(taking);
   }
 
   async #take(run: StoredRun): Promise<void> {

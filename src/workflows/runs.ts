@@ -91,7 +91,7 @@ export class Runs {
     this.#claims = new Claims({
       ...options,
       writer: (id) => this.#writer(id),
-      hasRoom: () => !this.#isLeaving && this.#active.size < mostActive,
+      hasRoom: (coming) => !this.#isLeaving && this.#active.size + coming < mostActive,
       isDriven: (id) => this.#active.has(id),
       drive: (run, program, journal) => this.#drive(run, program, journal),
       onProblem: (problem) => this.#tell(problem),

@@ -158,11 +158,12 @@ class SagaRun {
     const { journal, told, isLeaving } = this.#around;
     const { path, node, signal } = task;
     let conclude = await journal.intend(path, intent);
-    const { reason } = this.#stop;
-    if (reason !== undefined) {
-      const { error } = stepFailed(path, "cancelled", reason.message);
+    // While it was written, the run may have been taken back, or another step have failed.
+    const unwanted = this.#unwanted(task);
+    if (unwanted !== undefined) {
+      const { error } = stepFailed(path, "cancelled", unwanted.message);
       await conclude({ outcome: "failed", error });
-      throw new Halted("cancelled", reason.message);
+      throw unwanted;
     }
     told(path, tool.name, "started");
     const called = await callWithRetry(

@@ -21,8 +21,8 @@ export class StepFailed extends Error {
   }
 }
 
-/** A run has begun as many steps as it may, which no step of it can swallow. */
-export class TooManySteps extends StepFailed {}
+/** A run has begun as many steps, or holds as large results, as it may, which no step of it can swallow. */
+export class TooMuch extends StepFailed {}
 
 /** A step that fails before anything was sent. */
 export const stepFailed = (

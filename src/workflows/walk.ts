@@ -7,7 +7,7 @@ import { cancelled, messageOf } from "../errors.ts";
 import { short } from "../expressions/error.ts";
 import type { Node, Program, ToolBody } from "./program.ts";
 import { allNodes } from "./program.ts";
-import { Halted, StepFailed, stepFailed, TooManySteps, type StepError } from "./step-error.ts";
+import { Halted, StepFailed, stepFailed, TooMuch, type StepError } from "./step-error.ts";
 
 /** What expressions see of a step. */
 export interface StepResult {
@@ -74,6 +74,9 @@ export function evaluated<T>(step: string, evaluate: () => T): T {
   }
 }
 
+/** Characters of JSON of the results that one run holds in memory. */
+const mostHeld = 64 * 1024 * 1024;
+
 /** Steps that one run begins, each element of a loop counted: loops in loops multiply. */
 export const mostBegun = 20_000;
 
@@ -81,6 +84,7 @@ class Walker {
   readonly #perform: Perform;
   readonly #settled: Settled;
   #begun = 0;
+  #held = 0;
 
   constructor(perform: Perform, settled: Settled) {
     this.#perform = perform;
@@ -92,7 +96,15 @@ class Walker {
     this.#begun += steps;
     if (this.#begun <= mostBegun) return;
     const message = `a run begins at most ${mostBegun} steps, each element of a loop counted`;
-    throw new TooManySteps(stepFailed(path, "definition", message).error);
+    throw new TooMuch(stepFailed(path, "definition", message).error);
+  }
+
+  /** A result is there for as long as the run. */
+  #hold(path: string, result: unknown): unknown {
+    this.#held += JSON.stringify(result)?.length ?? 0;
+    if (this.#held <= mostHeld) return result;
+    const message = `a run holds results of at most ${mostHeld} characters in all`;
+    throw new TooMuch(stepFailed(path, "too_large", message).error);
   }
 
   /** The result of the last step; null where there is none. */
@@ -152,7 +164,7 @@ class Walker {
     const { body } = node;
     switch (body.kind) {
       case "tool":
-        return this.#perform({ node, body, path, values, signal });
+        return this.#hold(path, await this.#perform({ node, body, path, values, signal }));
       case "steps":
         return this.list(body.steps, values, prefix, signal);
       case "switch": {
@@ -198,15 +210,14 @@ class Walker {
     const size = batchSize ?? Math.max(list.length, 1);
     for (let start = 0; start < list.length; start += size) {
       const batch = [...list.slice(start, start + size).entries()];
+      const one = ([offset, item]: (typeof batch)[number], inside: Cancel): Promise<unknown> => {
+        const index = start + offset;
+        const here = `${path}[${index}]`;
+        const own = { ...values, steps: { ...values.steps }, [as]: item, index };
+        return this.#body(node, own, here, `${here}.`, inside, errors);
+      };
       // oxlint-disable-next-line no-await-in-loop -- one batch after the other
-      const ended = await allOf(batch, node, signal, errors, ([offset, item], inside) =>
-        limit(async () => {
-          const index = start + offset;
-          const here = `${path}[${index}]`;
-          const own = { ...values, steps: { ...values.steps }, [as]: item, index };
-          return this.#body(node, own, here, `${here}.`, inside, errors);
-        }),
-      );
+      const ended = await allOf(batch, node, signal, errors, one, limit);
       results.push(...ended);
     }
     return results;
@@ -216,7 +227,7 @@ class Walker {
 const loopless = { as: "item", maxParallel: 1, batchSize: undefined, maxIterations: 0 };
 
 /**
- * Does `work` for all items at once, and waits until all have ended. Where the step fails fast, the first
+ * Does `work` for all items, as many at once as `limit` lets, and waits until all have ended. Where the step fails fast, the first
  * failure cancels the others and is thrown; where it collects, null stands for a failed one.
  */
 async function allOf<Item>(
@@ -225,6 +236,7 @@ async function allOf<Item>(
   outer: Cancel,
   errors: StepError[],
   work: (item: Item, signal: Cancel) => Promise<unknown>,
+  limit: (one: () => Promise<unknown>) => Promise<unknown> = (one) => one(),
 ): Promise<unknown[]> {
   const collects = step.mode === "collect";
   const inside = new Cancel();
@@ -232,24 +244,27 @@ async function allOf<Item>(
   outer.subscribe(pass);
   let first: { readonly thrown: unknown } | undefined;
   const results = await Promise.all(
-    items.map(async (item) => {
-      try {
-        return await work(item, inside);
-      } catch (thrown) {
-        if (collects && thrown instanceof StepFailed && !isCut(thrown, outer))
-          errors.push(thrown.error);
-        else {
-          // What halts the run says more than a step that was cancelled for it.
-          if (
-            first === undefined ||
-            (thrown instanceof Halted && !(first.thrown instanceof Halted))
-          )
-            first = { thrown };
-          inside.cancel(cancelled("another step has failed"));
+    items.map((item) =>
+      // The next one begins when it is known whether it is wanted.
+      limit(async () => {
+        try {
+          return await work(item, inside);
+        } catch (thrown) {
+          if (collects && thrown instanceof StepFailed && !isCut(thrown, outer))
+            errors.push(thrown.error);
+          else {
+            // What halts the run says more than a step that was cancelled for it.
+            if (
+              first === undefined ||
+              (thrown instanceof Halted && !(first.thrown instanceof Halted))
+            )
+              first = { thrown };
+            inside.cancel(cancelled("another step has failed"));
+          }
+          return null;
         }
-        return null;
-      }
-    }),
+      }),
+    ),
   );
   outer.unsubscribe(pass);
   if (first !== undefined) throw first.thrown;
@@ -261,7 +276,7 @@ async function allOf<Item>(
  * before, so that a run that is cancelled and driven anew comes by all that it has begun.
  */
 const isCut = (thrown: StepFailed, { reason }: Cancel): boolean =>
-  thrown instanceof TooManySteps || (reason !== undefined && thrown.error.code === "cancelled");
+  thrown instanceof TooMuch || (reason !== undefined && thrown.error.code === "cancelled");
 
 /** The value of a condition. */
 export function truth(

@@ -697,6 +697,18 @@ describe("runs of one process", () => {
     },
   );
 
+  it("send nothing once another step has failed, also where that was about to be sent", async () => {
+    const parallel = { id: "p", parallel: [step("a"), step("b")] };
+    const made = setUp([parallel], { tools: toolsFor("ab", { do_a: failing }) });
+    const intend = made.store.intend.bind(made.store);
+    vi.spyOn(made.store, "intend").mockImplementation(async (id, name, intent) => {
+      if (name === "b") await sleep(100);
+      return intend(id, name, intent);
+    });
+    expect(await settled(made.begin())).toMatchObject({ state: "compensated" });
+    expect(made.calls()).toEqual(["do_a"]);
+  });
+
   it("are done by nobody who has lost them", async () => {
     const made = setUp([step("a"), step("b")], { tools: toolsFor("ab", { do_a: slow(100) }) });
     const end = made.begin({}, wait(1000));
@@ -720,6 +732,21 @@ describe("a run whose tools are not what they were", () => {
     made.store.isDead = true;
     return { shelf, id: made.id() };
   };
+
+  it("keeps no other run waiting until all servers are known", async () => {
+    const shelf = new RunShelf();
+    const dead = gatewayOn(shelf, toolsFor("ab", { do_a: slow(1e9), do_b: slow(1e9) }));
+    for (const id of ["a", "b"]) void dead.runs.start(request({ steps: [step(id)] }), wait());
+    await vi.advanceTimersByTimeAsync(10);
+    dead.store.isDead = true;
+    const tools = toolsFor("b", { do_b: { effect: "idempotent" } });
+    const second = gatewayOn(shelf, tools, undefined, () => sleep(5000));
+    void second.runs.recover();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(second.calls()).toEqual(["do_b"]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(shelf.runs.map(({ state }) => state).toSorted()).toEqual(["completed", "stuck"]);
+  });
 
   it("is stuck while one is missing, and goes on when it is back", async () => {
     const tools = toolsFor("ab", { do_a: { effect: "idempotent" } });

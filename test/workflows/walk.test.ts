@@ -284,6 +284,22 @@ describe("forEach", () => {
     call("l", args, { forEach: { in: "${{ input.list }}", ...forEach }, ...over });
   const list = [30, 10, 20];
 
+  it.each([1, 2])(
+    "begins no other element once one has failed, %d at once",
+    async (maxParallel) => {
+      const sent: string[] = [];
+      const turn: Turn = async (_, { path, signal }) => {
+        if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
+        sent.push(path);
+        await sleep(10);
+        throw stepFailed(path, "upstream_error", "no");
+      };
+      const { end } = await run([loop({ maxParallel })], { input: { list }, turn });
+      expect(end).toEqual(failed({ step: "l[0]", message: "no" }));
+      expect(sent).toHaveLength(maxParallel);
+    },
+  );
+
   it("does the step for one element after the other, and gives the results in order", async () => {
     const { end, log } = await run([loop({}, { v: "${{ item }}", n: "${{ index }}" })], {
       input: { list },
@@ -488,6 +504,30 @@ describe("the work of one run", () => {
     );
     expect(log.length).toBeLessThan(2 * mostBegun + 2);
     expect(end).toBeInstanceOf(StepFailed);
+  });
+});
+
+describe("what a run holds", () => {
+  it("is bounded, whatever steps swallow", async () => {
+    const large = "x".repeat(1024 * 1024);
+    const done: string[] = [];
+    const turn: Turn = (_, { path, signal }) => {
+      if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
+      done.push(path);
+      return large;
+    };
+    const loop = call(
+      "l",
+      {},
+      {
+        forEach: { in: Array.from({ length: 100 }, () => 0) },
+        mode: "collect",
+        onError: { action: "continue" },
+      },
+    );
+    const { end } = await run([loop, call("b")], { turn });
+    expect(end).toEqual(failed({ step: "l[63]", code: "too_large" }));
+    expect(done).toHaveLength(64);
   });
 });
 
