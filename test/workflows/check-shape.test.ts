@@ -333,6 +333,24 @@ describe("what is read of the input", () => {
   });
 });
 
+it.each<[string, Written]>([
+  ["its own onError", call("a", { onUnknown: "compensate", onError: { action: "continue" } })],
+  [
+    "that of the steps around it",
+    {
+      id: "g",
+      steps: [call("a", { onUnknown: "compensate" })],
+      onError: { action: "default", default: 1 },
+    },
+  ],
+  [
+    "a parallel that collects",
+    { id: "g", mode: "collect", parallel: [call("a", { onUnknown: "compensate" })] },
+  ],
+])("what is undone as if it had happened is not taken for nothing by %s", (_, step) => {
+  expect(problems([step])).toEqual([expect.stringContaining("does not go with onError")]);
+});
+
 describe("the pivot", () => {
   it.each<[string, Written[], string[]]>([
     [

@@ -498,6 +498,21 @@ describe("the pivot", () => {
     expect(made.of("do_c")).toMatchObject([{ args: { v: 5 } }]);
   });
 
+  it("lets a person say what a step comes to whose own condition cannot be evaluated after it", async () => {
+    const broken = late("b", { when: "input.gone" });
+    const made = await run(
+      [pivot(), broken, late("c", { arguments: { v: "${{ steps.b.result }}" } })],
+      {
+        tools: toolsFor("pbc"),
+      },
+    );
+    expect(made.view).toMatchObject({ reason: "after_pivot", open: [{ step: "b" }] });
+    const word = { happened: true, result: 7 };
+    const view = await settled(made.runs.resolve(made.id(), word, anna, wait()));
+    expect(view?.["state"]).toBe("completed");
+    expect(made.of("do_c")).toMatchObject([{ args: { v: 7 } }]);
+  });
+
   it("lets a person do by hand what could not even be begun after it", async () => {
     const made = await run([pivot(), late("b", { arguments: { v: "${{ input.gone }}" } })], {
       tools: toolsFor("pb"),
