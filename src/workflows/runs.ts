@@ -2,6 +2,7 @@
  * All runs of this process: those that it drives, and those that it finds in the store.
  */
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { LRUCache } from "lru-cache";
 import type { Caller, JsonObject } from "../call.ts";
 import { asCallError, CallError, cancelled, disconnected, messageOf } from "../errors.ts";
@@ -277,7 +278,13 @@ export class Runs {
       ...(key !== undefined && { key }),
     };
     const { run, isNew } = await this.#open().begin(wanted).catch(notBegun);
-    return isNew ? this.#drive(run, program, new Journal([], this.#writer(run.id))) : run.id;
+    if (isNew) return this.#drive(run, program, new Journal([], this.#writer(run.id)));
+    // Another version may have had other defaults, so that nothing can be told from its input.
+    if (run.version === request.version && !isDeepStrictEqual(run.input, request.input))
+      throw refusal(
+        `nothing was begun: this key is that of run ${run.id}, which has another input`,
+      );
+    return run.id;
   }
 
   #drive(run: StoredRun, program: Program, journal: Journal): ActiveRun {

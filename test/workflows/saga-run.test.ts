@@ -661,6 +661,14 @@ describe("runs of one process", () => {
     expect(made.calls()).toEqual(["do_a"]);
   });
 
+  it("are not given to who asks with their key for something else", async () => {
+    const made = await run([step("a")], { tools: toolsFor("a") });
+    await settled(made.begin({ key: "k", input: { of: 1 } }));
+    const other = await settled(made.begin({ key: "k", input: { of: 2 } }));
+    expect(other).toMatchObject({ message: expect.stringContaining("which has another input") });
+    expect(made.calls()).toEqual(["do_a", "do_a"]);
+  });
+
   it("are seen, and touched, by their own principal alone", async () => {
     const made = await run([step("a")], { tools: toolsFor("a", { do_a: { answer: lost } }) });
     const bert = { ...anna, principal: "bert" };
