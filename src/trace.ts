@@ -14,3 +14,7 @@ export function newTrace(meta: JsonObject | undefined): string {
     process16 + (++count).toString(16).padStart(16, "0")
   );
 }
+
+/** The `traceparent` of a call that is made within a trace. */
+export const parentOf = (trace: string): string =>
+  `00-${trace}-${randomBytes(8).toString("hex")}-01`;

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { JsonObject, Result, Tool } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -6,6 +5,7 @@ import { textOf } from "../classify.ts";
 import { CallError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { ownName } from "../own/own-tools.ts";
+import { parentOf } from "../trace.ts";
 import { implementation } from "../version.ts";
 import { sessionAfter, type CloudEvent } from "./cloud-event.ts";
 import type { RunOptions } from "./events-options.ts";
@@ -65,6 +65,3 @@ export async function callFor(
     upstream: tool.upstream,
   });
 }
-
-/** https://www.w3.org/TR/trace-context/#traceparent-header */
-const parentOf = (trace: string): string => `00-${trace}-${randomBytes(8).toString("hex")}-01`;

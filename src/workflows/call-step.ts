@@ -4,10 +4,11 @@ import type { Caller, Effect, JsonObject, Result, Tool } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import { asCallError, messageOf } from "../errors.ts";
 import { valueOf } from "../result-value.ts";
+import { parentOf } from "../trace.ts";
 import { pause } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import type { Tools } from "./check-tools.ts";
-import type { StepRetry } from "./definition.ts";
+import { stepRetry, type StepRetry } from "./definition.ts";
 
 /** A request that a workflow makes of a tool, through the tool's whole stack. */
 export interface DoorRequest {
@@ -51,18 +52,15 @@ export type Called = { readonly value: unknown } | { readonly failure: CallFailu
 /** Milliseconds that a step waits for an upstream that asks for it; for more it fails. */
 const longestWait = 600_000;
 
-let spans = 0;
-
 /** Calls a tool once. Never rejects. */
 export async function callOnce({ door, caller, trace }: Runner, call: StepCall): Promise<Called> {
   const { tool: name, args, key, timeoutMs, signal, fresh = false } = call;
   const tool = door.find(name);
   if (tool === undefined || "refused" in tool) return { failure: missing(name) };
-  const span = (++spans).toString(16).padStart(16, "0");
   // A read has no effect to be recognised by, and is to share what others have read.
   const isKeyed = key !== undefined && tool.effect !== "read";
   const meta = {
-    traceparent: `00-${trace}-${span}-01`,
+    traceparent: parentOf(trace),
     ...(isKeyed && { "holdfast/idempotency-key": key }),
   };
   try {
@@ -73,6 +71,9 @@ export async function callOnce({ door, caller, trace }: Runner, call: StepCall):
     return { failure: failureOfError(asCallError(error)) };
   }
 }
+
+/** Of a step that says nothing of attempts: those of the policies are enough. */
+export const once = stepRetry.parse({ maxAttempts: 1 });
 
 /** What is done between two attempts. Where one rejects, there is no other attempt. */
 export interface Between {

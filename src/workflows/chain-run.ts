@@ -3,13 +3,12 @@
  */
 import type { JsonObject } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
-import { callWithRetry, repeatable, type Runner } from "./call-step.ts";
-import { stepRetry } from "./definition.ts";
+import { callWithRetry, once, repeatable, type Runner } from "./call-step.ts";
 import type { Journal } from "./journal.ts";
 import type { Program } from "./program.ts";
-import type { StepPhase } from "./saga.ts";
+import { failureOf, type StepPhase } from "./saga.ts";
 import { StepFailed, stepFailed, type StepError } from "./step-error.ts";
-import { evaluated, walk, type Task } from "./walk.ts";
+import { argumentsOf, walk, type Task } from "./walk.ts";
 
 export interface ChainSurroundings extends Runner {
   readonly id: string;
@@ -22,17 +21,15 @@ export interface ChainSurroundings extends Runner {
   readonly told: (path: string, tool: string, phase: StepPhase, error?: StepError) => void;
 }
 
-const once = stepRetry.parse({ maxAttempts: 1 });
-
 /** Resolves with the chain's output. Rejects with StepFailed. */
 export function runChain(around: ChainSurroundings): Promise<unknown> {
   const { program, input, event, cancel, door, journal, told, id } = around;
-  const perform = async ({ node, body, path, values, signal }: Task): Promise<unknown> => {
+  const perform = async (task: Task): Promise<unknown> => {
+    const { node, body, path, signal } = task;
     if (signal.reason !== undefined) throw stepFailed(path, "cancelled", signal.reason.message);
     const { tool } = body;
     const key = `${id}.${path}`;
-    const make = (): unknown => body.args.template.evaluate({ ...values, step: { key } });
-    const args = evaluated(path, make) as JsonObject;
+    const args = argumentsOf(task, key);
     const found = door.find(tool);
     const effect = found === undefined || "refused" in found ? "write" : found.effect;
     // Nobody asks for the arguments of a chain, and they may be large.
@@ -51,13 +48,10 @@ export function runChain(around: ChainSurroundings): Promise<unknown> {
       return called.value;
     }
     const { failure } = called;
-    const error = { ...failure, step: path, tool };
-    // A read has done nothing, whatever became of it.
-    const isUnknown = failure.outcome === "unknown" && effect !== "read";
-    const outcome = failure.outcome === "unknown" && !isUnknown ? "failed" : failure.outcome;
-    await conclude({ outcome, error });
-    told(path, tool, isUnknown ? "unknown" : "failed", error);
-    throw new StepFailed(error);
+    const failed = failureOf(failure, path, tool, effect);
+    await conclude(failed);
+    told(path, tool, failed.outcome === "unknown" ? "unknown" : "failed", failed.error);
+    throw new StepFailed(failed.error);
   };
   return walk(program, { input, event }, perform, cancel);
 }

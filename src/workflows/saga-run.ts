@@ -2,9 +2,9 @@
  * One saga on its way: forward with a journal, and back again where a step fails. Everything that decides is
  * in the journal, so that another process goes on where this one stopped.
  */
-import type { Effect as ToolEffect, JsonObject, Tool } from "../call.ts";
+import type { Effect as ToolEffect, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { callWithRetry, repeatable } from "./call-step.ts";
+import { callWithRetry, once, repeatable } from "./call-step.ts";
 import { undoable } from "./check-tools.ts";
 import { stepRetry, type StepRetry } from "./definition.ts";
 import {
@@ -31,9 +31,8 @@ import {
 import { compensate, undoOf } from "./saga-undo.ts";
 import { verified } from "./saga-verify.ts";
 import { Halted, StepFailed, stepFailed, type StepError } from "./step-error.ts";
-import { evaluated, outputStep, walk, type Task } from "./walk.ts";
+import { argumentsOf, outputStep, walk, type Task } from "./walk.ts";
 
-const once = stepRetry.parse({ maxAttempts: 1 });
 const usual = stepRetry.parse({});
 
 /** Drives a saga from where its journal ends. Rejects with Halted (`away`), or with what the journal's writer says. */
@@ -191,17 +190,15 @@ class SagaRun {
     if ("value" in called) return this.#happened(task, intent, conclude, "ok", called.value);
     const { failure } = called;
     if (failure.outcome === "done") return this.#happened(task, intent, conclude, "done", null);
-    const error = { ...failure, step: path, tool: tool.name };
-    if (failure.outcome === "unknown" && tool.effect !== "read") {
-      // It is we who end it: the next process finds it as if we had been killed.
-      if (isLeaving()) throw leaving();
-      await conclude({ outcome: "unknown", error });
-      const effect = journal.of(path);
-      told(path, tool.name, "unknown", error);
-      if (effect !== undefined) return this.#doubt(task, tool, effect, error);
-    }
-    await conclude({ outcome: failure.outcome === "answered" ? "answered" : "failed", error });
-    told(path, tool.name, "failed", error);
+    const failed = failureOf(failure, path, tool.name, tool.effect);
+    const { error } = failed;
+    const isUnknown = failed.outcome === "unknown";
+    // It is we who end it: the next process finds it as if we had been killed.
+    if (isUnknown && isLeaving()) throw leaving();
+    await conclude(failed);
+    told(path, tool.name, isUnknown ? "unknown" : "failed", error);
+    const effect = isUnknown ? journal.of(path) : undefined;
+    if (effect !== undefined) return this.#doubt(task, tool, effect, error);
     throw new StepFailed(error);
   }
 
@@ -406,9 +403,3 @@ const interrupted = (step: string, tool: string): StepError => ({
   message: "the process ended while it was under way",
   isTransient: false,
 });
-
-function argumentsOf({ body, values, path }: Task, key: string): JsonObject {
-  return evaluated(path, () =>
-    body.args.template.evaluate({ ...values, step: { key } }),
-  ) as JsonObject;
-}

@@ -60,9 +60,9 @@ async function undoOne(
     await conclude({ outcome: "ok" });
     return told(path, undo.tool, "undone");
   }
-  const error = { ...called.failure, step: here, tool: undo.tool };
-  await conclude({ outcome: called.failure.outcome, error });
-  told(path, undo.tool, "undo_failed", error);
+  const failed = failureOf(called.failure, here, undo.tool, intent.effect);
+  await conclude(failed);
+  told(path, undo.tool, "undo_failed", failed.error);
 }
 
 /** A compensation is done at least once: whatever became of an attempt, another may follow. */

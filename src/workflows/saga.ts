@@ -75,9 +75,9 @@ export function failureOf(
   step: string,
   tool: string,
   effect: ToolEffect,
-): Omit<Conclusion, "seq"> {
-  const isUnknown = failure.outcome === "unknown" && effect !== "read";
-  const outcome = failure.outcome === "answered" ? "answered" : isUnknown ? "unknown" : "failed";
+): Pick<Required<Conclusion>, "outcome" | "error"> {
+  const isHarmless = failure.outcome === "unknown" && effect === "read";
+  const outcome = isHarmless ? "failed" : failure.outcome;
   return { outcome, error: { ...failure, step, tool } };
 }
 

@@ -2,6 +2,7 @@
  * Goes through the steps of a program in their order. What a step that calls a tool does is not known here.
  */
 import pLimit from "p-limit";
+import type { JsonObject } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { cancelled, messageOf } from "../errors.ts";
 import { short } from "../expressions/error.ts";
@@ -61,6 +62,10 @@ export async function walk(
     ? last
     : evaluated(outputStep, () => program.output?.template.evaluate(values));
 }
+
+/** The arguments of a call, with the key of its effect in scope. Throws StepFailed. */
+export const argumentsOf = ({ body, values, path }: Task, key: string): JsonObject =>
+  evaluated(path, () => body.args.template.evaluate({ ...values, step: { key } })) as JsonObject;
 
 /** Stands for the step where the output of the whole cannot be made. No step has such an id. */
 export const outputStep = "(output)";

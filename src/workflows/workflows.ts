@@ -85,7 +85,7 @@ export class Workflows {
     this.#around = around;
   }
 
-  /** Checks, and tells what would be done. Resolves with undefined where config has no definition of that name. */
+  /** Checks, and tells what would be done. Rejects with a refusal where config has no definition of that name. */
   async plan(wanted: Wanted, kind?: RunKind): Promise<Plan> {
     const { program: _, input: __, written: ___, ...plan } = await this.#prepare(wanted, kind);
     return plan;
@@ -134,8 +134,9 @@ export class Workflows {
 
   /** What is wrong with the definitions of config, given the tools that are there; a line for each. */
   async broken(): Promise<string[]> {
-    const lines = [...this.#configured].map(async ([name, { kind, definition }]) => {
-      const { program } = parseDefinition(definition, kind);
+    const lines = [...this.#configured].map(async ([name, workflow]) => {
+      const { kind, definition } = workflow;
+      const { program } = parsed(workflow);
       const problems =
         program === undefined ? [] : checkTools(program, kind, this.#around.door).problems;
       const schema = await schemaProblem(definition.inputSchema);

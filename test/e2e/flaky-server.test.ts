@@ -5,21 +5,11 @@ import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { startGateway, temporaryFolder } from "../support/gateway.ts";
+import { seeded } from "../support/random.ts";
 import { textOf, type RawClient } from "../support/raw-client.ts";
 
 const program = fileURLToPath(new URL("../support/flaky-server.mjs", import.meta.url));
 const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
-
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
-function random(from: number): () => number {
-  let state = from;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const ends: (() => unknown)[] = [];
 afterEach(async () => {
@@ -76,7 +66,7 @@ const patient = {
 
 describe.each(["stdio", "http"])("a flaky server by %s", (transport) => {
   it(`does a write exactly once in each of 500 runs, unless the gateway says that it is unknown (SEED=${seed})`, async () => {
-    const chance = random(seed);
+    const chance = seeded(seed);
     const client = await start(transport, patient);
     const words = ["throttled", "unavailable", "drop", "do-and-drop", "slow"];
     const plan = (): string[] =>
@@ -111,7 +101,7 @@ describe.each(["stdio", "http"])("a flaky server by %s", (transport) => {
   });
 
   it(`answers reads through 30 % of faults (SEED=${seed})`, async () => {
-    const chance = random(seed + 1);
+    const chance = seeded(seed + 1);
     const client = await start(transport, patient);
     const faults = ["throttled", "unavailable", "drop", "do-and-drop", "slow"];
     const plan = (): string[] =>
