@@ -46,6 +46,8 @@ export interface Caller {
   readonly session: string;
   /** Name and version of the client program, as it told them. */
   readonly client: string;
+  /** Under which the client behind this call is found among the `Peers`. Default: the session. */
+  readonly peer?: string;
 }
 
 /** One progress note. `progress` grows with each one. */

@@ -15,6 +15,7 @@ export async function serve(file: string | undefined): Promise<number> {
   if (process.stdin.isTTY) greet(opened);
   const { holdfast, report } = opened;
   goOn(process, report);
+  holdfast.peers.join("stdio", holdfast.peer);
   const front = new StdioFront(holdfast.gateway, {
     input: process.stdin,
     output: process.stdout,

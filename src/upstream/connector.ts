@@ -1,4 +1,4 @@
-import type { Peer } from "../peer.ts";
+import type { Asked } from "./client.ts";
 import type { Connect, ConnectionEvents } from "./connection.ts";
 import { childEnvironment } from "./environment.ts";
 import type { HttpAddress } from "./http-target.ts";
@@ -14,7 +14,7 @@ export interface ConnectorOptions extends ConnectionEvents {
   /** Of Holdfast; a program gets its own `env` and a safe part of this. */
   readonly environment: NodeJS.ProcessEnv;
   readonly records?: ServerRecords | undefined;
-  readonly peer: Peer;
+  readonly asked: Asked;
   /** Takes the server's secrets out of a text. */
   readonly mask: (text: string) => string;
 }
@@ -23,13 +23,13 @@ export interface ConnectorOptions extends ConnectionEvents {
 export function connector(
   upstream: string,
   transport: Transport,
-  { environment, records, peer, mask, ...events }: ConnectorOptions,
+  { environment, records, asked, mask, ...events }: ConnectorOptions,
 ): Connect {
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
     return (timeoutMs, abandon) =>
-      connectStdio(upstream, program, { ...events, peer, records, mask }, timeoutMs, abandon);
+      connectStdio(upstream, program, { ...events, asked, records, mask }, timeoutMs, abandon);
   }
   return (timeoutMs, abandon) =>
-    connectHttp(upstream, transport, { ...events, peer }, timeoutMs, abandon);
+    connectHttp(upstream, transport, { ...events, asked }, timeoutMs, abandon);
 }

@@ -1,9 +1,8 @@
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
-import type { Peer } from "../peer.ts";
 import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
-import { openSession, plainMessage } from "./client.ts";
+import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
@@ -14,7 +13,7 @@ const olderServer = [400, 404, 405];
 const longestSecondTry = 10_000;
 
 export interface HttpOptions extends ConnectionEvents {
-  readonly peer: Peer;
+  readonly asked: Asked;
 }
 
 /**
@@ -28,18 +27,18 @@ export async function connectHttp(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { peer } = options;
+  const { asked } = options;
   const target = new HttpTarget(upstream, address);
-  await orCancelled(peer.capabilities, abandon);
+  await orCancelled(asked.peer.capabilities, abandon);
   const begun = now();
   const http = new HttpConnection(target, address.kind, options);
   try {
-    return await open(http, target, peer, timeoutMs, abandon);
+    return await open(http, target, asked, timeoutMs, abandon);
   } catch (error) {
     if (!olderServer.includes(http.refusedInitialize ?? 0)) throw error;
     const left = Math.max(Math.min(timeoutMs - (now() - begun), longestSecondTry), 1);
     const sse = new HttpConnection(target, "sse", options);
-    return open(sse, target, peer, left, abandon).catch((second: unknown) => {
+    return open(sse, target, asked, left, abandon).catch((second: unknown) => {
       const why = `${messageOf(error)}; and by SSE: ${messageOf(second)}`;
       throw new CallError("unavailable", why, { outcome: "failed", upstream, cause: error });
     });
@@ -50,7 +49,7 @@ export async function connectHttp(
 async function open(
   http: HttpConnection,
   { upstream, url, mask }: HttpTarget,
-  peer: Peer,
+  asked: Asked,
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
@@ -67,7 +66,7 @@ async function open(
   abandon.subscribe(giveUp);
   void http.ended.then(giveUp);
   try {
-    const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
+    const session = openSession(upstream, transport, timeoutMs, asked, link);
     return {
       ...(await orCancelled(session, stop)),
       handle: (call) => link.handle(call),
