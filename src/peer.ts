@@ -54,6 +54,10 @@ export class PeerSlot implements Peer {
     if (capabilities !== undefined) this.introduce(capabilities);
   }
 
+  get isIntroduced(): boolean {
+    return this.#introduced;
+  }
+
   /** The client has told what it can do, or never will; the first word counts. */
   introduce(capabilities: JsonObject, ask?: Peer["ask"]): void {
     if (ask !== undefined) this.#ask = ask;

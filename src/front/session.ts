@@ -20,7 +20,10 @@ import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
-import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
+import type { RequestId } from "./exchange.ts";
+import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
+import { ListView } from "./list-view.ts";
+import { commonCapabilities, instructionsOf } from "./offer.ts";
 import { Relay, type Relayed, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 
@@ -29,21 +32,14 @@ const invalidRequest = -32600;
 const invalidParams = -32602;
 const parseError = -32700;
 
-/** What clients are told that they can use; which servers have it shows in the lists. */
+/** What clients are told that they can use. */
 const capabilities = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
+  ...commonCapabilities,
   tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
 
 /** What a client may ask before it has said who it is. */
 const beforeInitialize = new Set(["server/discover", "ping"]);
-
-/** As the client gives it. */
-export type RequestId = string | number;
 
 /** What a session needs besides the gateway. */
 export interface SessionOptions {
@@ -55,6 +51,8 @@ export interface SessionOptions {
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
   readonly peer: PeerSlot;
+  /** Takes the messages that are of another era; tells whether it did. */
+  readonly takeOther?: (message: JsonObject) => boolean;
   /** Told what of a server's cannot be passed on. */
   readonly onProblem: (problem: string) => void;
 }
@@ -87,7 +85,8 @@ export class Session implements Transport {
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
+    const texts = new ListTexts(gateway, options.onProblem);
+    this.#lists = new ListView(texts, (method) => this.#notify(method));
     this.#routes = new Routes(gateway);
     this.#relay = new Relay(gateway, this.#routes, options.listed);
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
@@ -144,6 +143,7 @@ export class Session implements Transport {
   }
 
   #take(message: JsonObject): void {
+    if (this.#options.takeOther?.(message) === true) return;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -336,15 +336,10 @@ export class Session implements Transport {
   /** Made when first needed, since it is given what the servers say about their use. */
   #sdk(): Server {
     if (this.#server !== undefined) return this.#server;
-    const instructions = this.#gateway.upstreams
-      .flatMap((upstream) => {
-        const text = upstream.instructions();
-        return text === undefined ? [] : `# ${upstream.name}\n\n${text}`;
-      })
-      .join("\n\n");
+    const instructions = instructionsOf(this.#gateway);
     this.#server = new Server(implementation, {
       capabilities,
-      ...(instructions !== "" && { instructions }),
+      ...(instructions !== undefined && { instructions }),
     });
     void this.#server.connect(this);
     return this.#server;
