@@ -100,6 +100,12 @@ export interface Watcher {
   notified(method: string, params: JsonObject): void;
 }
 
+/** How long, in milliseconds, a client may take a list or a resource for fresh, and whether for all users. */
+export interface Freshness {
+  readonly ttlMs: number;
+  readonly cacheScope: "public" | "private";
+}
+
 /** Something that has tools and answers calls. */
 export interface Upstream {
   readonly name: string;
@@ -109,6 +115,8 @@ export interface Upstream {
   instructions(): string | undefined;
   /** Whether its server announced a capability, such as `logging` or `resources`; false where it is not known. */
   can(capability: string): boolean;
+  /** How long a list of it may be taken for fresh; undefined where its server does not say. */
+  freshness?(list: keyof Lists): Freshness | undefined;
   readonly handle: Handle;
   /** Sends a notification of a client, where it is connected. */
   notify(method: string, params: JsonObject): void;

@@ -1,9 +1,10 @@
 import type { Caller, JsonObject } from "../call.ts";
+import { Cancel } from "../cancel.ts";
 import { asCallError, type CallError, type RpcError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
 import { settlesWithin } from "../time.ts";
 import { isObject, toJson } from "../wire.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Interests } from "./interests.ts";
 import type { ListMethod, ListTexts } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import type { Routes } from "./routes.ts";
@@ -41,9 +42,9 @@ export function readWanted({ notifications }: JsonObject): Wanted | RpcError {
 
 /** What listeners of one client have in common. */
 export interface Ears {
+  readonly gateway: Gateway;
   readonly routes: Routes;
   readonly texts: ListTexts;
-  readonly interests: Interests;
   readonly onProblem: (problem: string) => void;
 }
 
@@ -54,11 +55,11 @@ export class Listener {
   readonly #ears: Ears;
   readonly #lists: ListView;
   readonly #subscribed = new Subscribed();
-  readonly #releases: (() => void)[] = [];
   /** What came before the client was told that it is heard. */
   #early: [method: string, params: JsonObject][] | undefined = [];
   #ended = false;
 
+  /** Servers tell those apart who listen by the session of `caller`. */
   constructor(exchange: Exchange, caller: Caller, ears: Ears) {
     this.#exchange = exchange;
     this.#caller = caller;
@@ -101,7 +102,7 @@ export class Listener {
   cancel(_reason: CallError): void {
     this.#ended = true;
     this.#lists.close();
-    for (const release of this.#releases.splice(0)) release();
+    this.#ears.gateway.left(this.#caller.session);
   }
 
   /** Ends it from our side. */
@@ -112,16 +113,19 @@ export class Listener {
 
   /** Subscribes at the first of the resource's places that takes it. */
   async #subscribe(uri: string): Promise<boolean> {
-    const routes = this.#ears.routes.find("resources/subscribe", { uri }, true);
-    if (!Array.isArray(routes)) return false;
-    for (const route of routes) {
+    const { routes, gateway } = this.#ears;
+    const places = routes.find("resources/subscribe", { uri }, true);
+    if (!Array.isArray(places)) return false;
+    const method = "resources/subscribe";
+    const about = { method, caller: this.#caller, signal: new Cancel() };
+    for (const { upstream, params } of places) {
       // An update may come before the answer.
-      const forget = this.#subscribed.add(route.upstream, String(route.params["uri"]), uri);
+      const forget = this.#subscribed.add(upstream, String(params["uri"]), uri);
       try {
         // oxlint-disable-next-line no-await-in-loop -- one after the other
-        const release = await this.#ears.interests.hold(route, this.#caller);
-        if (this.#ended) release();
-        else this.#releases.push(release);
+        await gateway.send({ ...about, upstream, params });
+        // It was ended meanwhile, and the server told of that before it knew.
+        if (this.#ended) gateway.left(this.#caller.session);
         return true;
       } catch (error) {
         forget();

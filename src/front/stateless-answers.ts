@@ -1,7 +1,7 @@
 /*
  * Answers as the era without sessions wants them: each says what kind of result it is, and who gives it.
  */
-import type { JsonObject, Lists, Result } from "../call.ts";
+import type { Freshness, JsonObject, Result } from "../call.ts";
 import type { RpcError } from "../errors.ts";
 import { implementation } from "../version.ts";
 import { isObject, isTextKept, resultLine, toJson } from "../wire.ts";
@@ -17,12 +17,6 @@ const identity = `"_meta":{"${serverKey}":${JSON.stringify(implementation)}}`;
 
 /** Answers that were known by another code before. */
 const resourceNotFound = -32002;
-
-/** How long, in milliseconds, a client may take a list or a resource for fresh, and for whom. */
-export interface Freshness {
-  readonly ttlMs: number;
-  readonly cacheScope: "public" | "private";
-}
 
 /** Of what nobody has said how long it stays as it is: the earlier era only tells when it changes. */
 export const stale: Freshness = { ttlMs: 0, cacheScope: "private" };
@@ -101,5 +95,3 @@ export function freshnessOf(parts: Iterable<Freshness | undefined>): Freshness {
   }
   return ttlMs === Infinity ? stale : { ttlMs, cacheScope: isPublic ? "public" : "private" };
 }
-
-export type ListName = keyof Lists;

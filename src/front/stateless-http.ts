@@ -5,7 +5,6 @@ import type { Gateway } from "../gateway.ts";
 import { Exchange, type RequestId } from "./exchange.ts";
 import type { HttpLimits } from "./http-options.ts";
 import { refusal, refuse } from "./http-reply.ts";
-import { Interests } from "./interests.ts";
 import { Stateless, type StatelessOptions } from "./stateless.ts";
 import { mismatch } from "./stateless-headers.ts";
 import { StatelessReply } from "./stateless-reply.ts";
@@ -29,7 +28,6 @@ interface Options extends Pick<StatelessOptions, "listed" | "peers" | "onProblem
 export class StatelessHttp {
   readonly #gateway: Gateway;
   readonly #options: Options;
-  readonly #interests: Interests;
   readonly #clients = new Map<string, Stateless>();
   /** By principal. */
   readonly #open = new Map<string, Set<Exchange>>();
@@ -37,7 +35,6 @@ export class StatelessHttp {
   constructor(gateway: Gateway, options: Options) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#interests = new Interests(gateway);
   }
 
   /** How many requests are under way, those that listen not counted. */
@@ -88,15 +85,7 @@ export class StatelessHttp {
     if (client === undefined) {
       const { listed, peers, onProblem } = this.#options;
       const session = `stateless-${principal}`;
-      const interests = this.#interests;
-      client = new Stateless(this.#gateway, {
-        principal,
-        session,
-        listed,
-        peers,
-        interests,
-        onProblem,
-      });
+      client = new Stateless(this.#gateway, { principal, session, listed, peers, onProblem });
       this.#clients.set(principal, client);
     }
     return client;

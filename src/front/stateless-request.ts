@@ -2,7 +2,7 @@ import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
-import { after, type Timer } from "../time.ts";
+import { after } from "../time.ts";
 import { isObject, toJson } from "../wire.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Parked, Waiting } from "./parked.ts";
@@ -54,7 +54,7 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
   /** What waits for the answer; undefined while the client has to come back. */
   #exchange: Exchange | undefined;
   #questions: Questions | undefined;
-  #soon: Timer | undefined;
+  #isAboutToAsk = false;
   #ended: Told | undefined;
 
   constructor(
@@ -96,10 +96,12 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     if (!this.canAsk(method, params)) return Promise.reject(notAble(method));
     this.#questions ??= new Questions();
     const answer = this.#questions.ask(method, params, signal);
-    this.#soon ??= after(gather, () => {
-      this.#soon = undefined;
-      this.#askClient();
-    });
+    if (!this.#isAboutToAsk)
+      after(gather, () => {
+        this.#isAboutToAsk = false;
+        this.#askClient();
+      });
+    this.#isAboutToAsk = true;
     return answer;
   }
 

@@ -16,18 +16,11 @@ export class StatelessStdio {
   #stateless: Stateless | undefined;
   #closed = false;
 
-  constructor(
-    gateway: Gateway,
-    options: Omit<StatelessOptions, "interests">,
-    write: (line: string) => void,
-  ) {
+  constructor(gateway: Gateway, options: StatelessOptions, write: (line: string) => void) {
     this.#write = write;
     this.#load = async () => {
-      const [{ Stateless: Loaded }, { Interests }] = await Promise.all([
-        import("./stateless.ts"),
-        import("./interests.ts"),
-      ]);
-      return new Loaded(gateway, { ...options, interests: new Interests(gateway) });
+      const { Stateless: Loaded } = await import("./stateless.ts");
+      return new Loaded(gateway, options);
     };
   }
 

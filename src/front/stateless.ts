@@ -1,10 +1,9 @@
-import type { Caller, JsonObject, Result } from "../call.ts";
+import type { Caller, Freshness, JsonObject, Lists, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Peers, PeerSlot } from "../peer.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Interests } from "./interests.ts";
 import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
 import { Listener, readWanted } from "./listener.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
@@ -46,7 +45,6 @@ export interface StatelessOptions {
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
   readonly peers: Peers;
-  readonly interests: Interests;
   /** Where the servers find this client outside of its requests. */
   readonly slot?: PeerSlot;
   /** Told what of a server's cannot be passed on. */
@@ -161,14 +159,18 @@ export class Stateless implements Home {
     if (cursor !== undefined)
       return refuse(exchange, wrong("unknown cursor: lists come whole"), false);
     await this.#options.listed();
+    const text = this.#texts.text(method);
+    exchange.answer(listLine(exchange.id, text, this.#freshnessOf(memberOf[method])));
+  }
+
+  /** Of what those who list something allow the least. */
+  #freshnessOf(list: keyof Lists): Freshness {
+    const { catalog, upstreams } = this.#gateway;
     const owners = new Set<string>();
-    for (const { upstream } of this.#gateway.catalog[memberOf[method]].values())
-      owners.add(upstream);
-    exchange.answer(
-      listLine(
-        exchange.id,
-        this.#texts.text(method),
-        freshnessOf([...owners].map(() => undefined)),
+    for (const { upstream } of catalog[list].values()) owners.add(upstream);
+    return freshnessOf(
+      upstreams.flatMap((upstream) =>
+        owners.has(upstream.name) ? [upstream.freshness?.(list)] : [],
       ),
     );
   }
@@ -194,10 +196,13 @@ export class Stateless implements Home {
     if ("code" in wanted) return refuse(exchange, wanted, false);
     if (this.#listeners.size >= mostListeners)
       return refuse(exchange, { code: internalError, message: "too many subscriptions" }, false);
-    const listener = new Listener(exchange, this.#callerOf(meta), {
+    const { principal, session } = this.#options;
+    const own = `${session}-listener-${++this.#count}`;
+    const caller = { principal, session: own, client: meta.client };
+    const listener = new Listener(exchange, caller, {
+      gateway: this.#gateway,
       routes: this.#routes,
       texts: this.#texts,
-      interests: this.#options.interests,
       onProblem: this.onProblem,
     });
     this.#listeners.add(listener);

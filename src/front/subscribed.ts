@@ -36,7 +36,7 @@ export class Subscribed {
   }
 }
 
-export const keyOf = (upstream: string, uri: string): string => JSON.stringify([upstream, uri]);
+const keyOf = (upstream: string, uri: string): string => JSON.stringify([upstream, uri]);
 
 /** Whether a URI is under another, as `file:///a/b`, `file:///a?b` and `file:///a#b` are under `file:///a`. */
 const isPart = (uri: string, whole: string): boolean =>

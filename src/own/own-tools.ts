@@ -1,4 +1,4 @@
-import type { Call, Handle, JsonObject, Lists, Result } from "../call.ts";
+import type { Call, Freshness, Handle, JsonObject, Lists, Result } from "../call.ts";
 import type { ToolDefinition, Upstream, Watcher } from "../call.ts";
 import { CallError } from "../errors.ts";
 
@@ -25,6 +25,9 @@ export interface ListedResources {
 /** The prefix of Holdfast's own tools, and the name of their upstream. */
 export const ownName = "holdfast";
 
+/** Its tools change with its config alone. */
+const lasting: Freshness = { ttlMs: 60_000, cacheScope: "public" };
+
 /** Holdfast's own tools, behind the same door as all others. */
 export class OwnTools implements Upstream {
   readonly name = ownName;
@@ -48,6 +51,10 @@ export class OwnTools implements Upstream {
   }
 
   instructions(): undefined {}
+
+  freshness(list: keyof Lists): Freshness | undefined {
+    return list === "tools" ? lasting : undefined;
+  }
 
   can(capability: string): boolean {
     return capability === "tools" || capability === "resources";
