@@ -32,7 +32,10 @@ export class StatelessStdio {
     const exchange = new Exchange(id, this.#send);
     this.#open.set(id, exchange);
     if (this.#stateless !== undefined) this.#stateless.take(message, exchange);
-    else this.#wait(() => this.#stateless?.take(message, exchange));
+    else
+      this.#wait(() => {
+        if (exchange.isOpen) this.#stateless?.take(message, exchange);
+      });
     return true;
   }
 
