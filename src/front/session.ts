@@ -15,6 +15,7 @@ import {
   type RpcError,
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { isWanted } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
@@ -94,19 +95,25 @@ export class Session implements Transport {
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
     const wait = { timeout: longestDelay };
-    this.#asking = new Asking(gateway, async (upstream, method, params, signal) => {
-      await this.#initialized;
-      const about = this.#requestAt(upstream);
-      const related = about === undefined ? {} : { relatedRequestId: about };
-      const request = { method, params };
-      return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
-    });
+    this.#asking = new Asking(
+      gateway,
+      options.session,
+      async (upstream, method, params, signal) => {
+        await this.#initialized;
+        const about = this.#requestAt(upstream);
+        const related = about === undefined ? {} : { relatedRequestId: about };
+        const request = { method, params };
+        return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
+      },
+    );
     this.#stopWatching = gateway.watch({
       changed: () => {
         this.#lists.changed();
         this.#tellLevel();
       },
-      notified: (upstream, method, params) => this.#notified(upstream, method, params),
+      notified: (upstream, method, params, isFor) => {
+        if (isFor === undefined || isFor(this.#caller)) this.#notified(upstream, method, params);
+      },
     });
     const { principal, session } = options;
     this.#caller = { principal, session, client: "" };
@@ -176,7 +183,8 @@ export class Session implements Transport {
     if (method === "notifications/cancelled" && this.#cancel(params)) return;
     if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
     if (method === "notifications/initialized") this.#setInitialized();
-    if (method === "notifications/roots/list_changed") this.#gateway.notifyAll(method, {});
+    if (method === "notifications/roots/list_changed")
+      this.#gateway.notifyAll(method, {}, this.#caller.session);
     else this.#toSdk(message);
   }
 
@@ -307,7 +315,8 @@ export class Session implements Transport {
 
   #notified(upstream: string, method: string, params: JsonObject): void {
     if (method === "notifications/message") {
-      const { logger } = params;
+      const { logger, level } = params;
+      if (!isWanted(level, this.#level)) return;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
       this.#notify(method, { ...params, logger: name });
     } else if (method === "notifications/resources/updated") {

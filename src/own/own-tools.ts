@@ -18,6 +18,8 @@ export type ReadResource = (call: Call) => Promise<Result | undefined>;
 export interface ListedResources {
   lists(): Pick<Lists, "resources" | "resourceTemplates">;
   watch(watcher: Watcher): void;
+  /** A session has ended. */
+  left(session: string): void;
   /** The answer to `resources/read`, `subscribe` or `unsubscribe`; undefined where the URI is none of theirs. */
   answer(call: Call): Result | undefined;
 }
@@ -84,6 +86,10 @@ export class OwnTools implements Upstream {
   watch(watcher: Watcher): void {
     // The tools are the same for as long as Holdfast runs.
     this.#listed?.watch(watcher);
+  }
+
+  left(session: string): void {
+    this.#listed?.left(session);
   }
 
   close(): Promise<void> {
