@@ -51,7 +51,7 @@ export interface Ears {
 /** A client that listens for changes, until it or we end that. */
 export class Listener {
   readonly #exchange: Exchange;
-  readonly #caller: Caller;
+  readonly caller: Caller;
   readonly #ears: Ears;
   readonly #lists: ListView;
   readonly #subscribed = new Subscribed();
@@ -62,7 +62,7 @@ export class Listener {
   /** Servers tell those apart who listen by the session of `caller`. */
   constructor(exchange: Exchange, caller: Caller, ears: Ears) {
     this.#exchange = exchange;
-    this.#caller = caller;
+    this.caller = caller;
     this.#ears = ears;
     this.#lists = new ListView(ears.texts, (method) => this.#tell(method, {}));
   }
@@ -102,7 +102,7 @@ export class Listener {
   cancel(_reason: CallError): void {
     this.#ended = true;
     this.#lists.close();
-    this.#ears.gateway.left(this.#caller.session);
+    this.#ears.gateway.left(this.caller.session);
   }
 
   /** Ends it from our side. */
@@ -117,7 +117,7 @@ export class Listener {
     const places = routes.find("resources/subscribe", { uri }, true);
     if (!Array.isArray(places)) return false;
     const method = "resources/subscribe";
-    const about = { method, caller: this.#caller, signal: new Cancel() };
+    const about = { method, caller: this.caller, signal: new Cancel() };
     for (const { upstream, params } of places) {
       // An update may come before the answer.
       const forget = this.#subscribed.add(upstream, String(params["uri"]), uri);
@@ -125,7 +125,7 @@ export class Listener {
         // oxlint-disable-next-line no-await-in-loop -- one after the other
         await gateway.send({ ...about, upstream, params });
         // It was ended meanwhile, and the server told of that before it knew.
-        if (this.#ended) gateway.left(this.#caller.session);
+        if (this.#ended) gateway.left(this.caller.session);
         return true;
       } catch (error) {
         forget();

@@ -16,6 +16,8 @@ const stateBytes = 24;
 export interface Waiting {
   readonly method: string;
   readonly params: JsonObject;
+  /** Where it is. */
+  readonly route?: { readonly upstream: string } | undefined;
   /** The client did not come back. */
   expire(): void;
 }
@@ -29,12 +31,19 @@ interface Place<Request> {
 /** The requests of one client that wait for its answers, by a state that cannot be guessed and is good for once. */
 export class Parked<Request extends Waiting> {
   readonly #places = new Map<string, Place<Request>>();
+  readonly #mostAtServer: number;
+
+  /** At most `mostAtServer` wait at one server; for one more, who has waited longest has to begin anew. */
+  constructor(mostAtServer: number) {
+    this.#mostAtServer = mostAtServer;
+  }
 
   /** Answers the state under which the request is found again; undefined where there is no room for it. */
   keep(request: Request): string | undefined {
     if (this.#places.size >= mostParked) return undefined;
     const digest = digestOf(request.method, request.params);
     if (digest === undefined) return undefined;
+    this.#makeRoom(request.route?.upstream);
     const state = `${ours}${randomBytes(stateBytes).toString("base64url")}`;
     const timer = after(patience, () => {
       this.#places.delete(state);
@@ -56,6 +65,18 @@ export class Parked<Request extends Waiting> {
   /** Whether a state is one that was given here, or pretends to be. */
   static owns(state: unknown): state is string {
     return typeof state === "string" && state.startsWith(ours);
+  }
+
+  #makeRoom(upstream: string | undefined): void {
+    const there = [...this.#places].filter(
+      ([, { request }]) => request.route?.upstream === upstream,
+    );
+    const [oldest] = there;
+    if (oldest === undefined || there.length < this.#mostAtServer) return;
+    const [state, { timer, request }] = oldest;
+    this.#places.delete(state);
+    timer.clear();
+    request.expire();
   }
 
   close(): void {

@@ -32,6 +32,8 @@ export interface Home {
   readonly relay: Relay;
   readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
+  /** The client, where it is always the same. */
+  readonly peer: Peer | undefined;
   /** No server works on the request any more. */
   ended(request: StatelessRequest): void;
 }
@@ -77,6 +79,10 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
   /** What the client can be asked with this request. */
   get capabilities(): Promise<JsonObject> {
     return Promise.resolve(this.#meta.capabilities);
+  }
+
+  get within(): Peer | undefined {
+    return this.#home.peer;
   }
 
   /** The least severe log messages that it wants, as an index of the levels. */

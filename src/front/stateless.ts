@@ -1,8 +1,8 @@
-import type { Caller, Freshness, JsonObject, Lists, Result } from "../call.ts";
+import type { Caller, Freshness, IsFor, JsonObject, Lists, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import type { Peers, PeerSlot } from "../peer.ts";
+import type { Peer, Peers, PeerSlot } from "../peer.ts";
 import type { Exchange } from "./exchange.ts";
 import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
 import { Listener, readWanted } from "./listener.ts";
@@ -33,6 +33,8 @@ const relayed = new Set([
 const appsExtension = "io.modelcontextprotocol/ui";
 const tasksExtension = "io.modelcontextprotocol/tasks";
 
+/** Where calls have connections of their own, these are held by those that wait for their client: fewer than there are. */
+const mostParkedAtServer = 6;
 /** Listeners, and questions of servers outside of any request, that one client may have. */
 const mostListeners = 1000;
 const mostWaiting = 100;
@@ -65,8 +67,9 @@ interface Waiting {
  */
 export class Stateless implements Home {
   readonly relay: Relay;
-  readonly parked = new Parked<StatelessRequest>();
+  readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
+  readonly peer: Peer | undefined;
   readonly #gateway: Gateway;
   readonly #options: StatelessOptions;
   readonly #routes: Routes;
@@ -83,6 +86,8 @@ export class Stateless implements Home {
     this.#gateway = gateway;
     this.#options = options;
     this.onProblem = options.onProblem;
+    this.peer = options.slot;
+    this.parked = new Parked(options.slot === undefined ? mostParkedAtServer : Infinity);
     this.#routes = new Routes(gateway);
     this.#texts = new ListTexts(gateway, options.onProblem);
     this.relay = new Relay(gateway, this.#routes, options.listed);
@@ -90,7 +95,12 @@ export class Stateless implements Home {
       changed: () => {
         for (const listener of this.#listeners) listener.changed();
       },
-      notified: (upstream, method, params) => this.#notified(upstream, method, params),
+      notified: (upstream, method, params, isFor = everybody) => {
+        if (method === "notifications/message") this.#log(upstream, params, isFor);
+        else if (method === "notifications/resources/updated")
+          for (const listener of this.#listeners)
+            if (isFor(listener.caller)) listener.updated(upstream, params);
+      },
     });
   }
 
@@ -222,17 +232,12 @@ export class Stateless implements Home {
       : { principal, session, client, peer };
   }
 
-  #notified(upstream: string, method: string, params: JsonObject): void {
-    if (method === "notifications/message") this.#log(upstream, params);
-    else if (method === "notifications/resources/updated")
-      for (const listener of this.#listeners) listener.updated(upstream, params);
-  }
-
   /** A log message belongs to the oldest request at that server which wants it. */
-  #log(upstream: string, params: JsonObject): void {
+  #log(upstream: string, params: JsonObject, isFor: IsFor): void {
     const severity = levels.indexOf(params["level"]);
     for (const request of this.#running.keys()) {
       if (request.route?.upstream !== upstream || request.level > severity) continue;
+      if (!isFor(request.caller)) continue;
       const { logger } = params;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
       return request.note("notifications/message", { ...params, logger: name });
@@ -294,6 +299,8 @@ export class Stateless implements Home {
     });
   }
 }
+
+const everybody: IsFor = () => true;
 
 /** Whether a request is at the server that asks, and can be answered with the question. */
 const isAt = (

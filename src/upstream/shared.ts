@@ -168,7 +168,7 @@ export class SharedUpstream implements Upstream {
   #peerOf(caller: Caller): Peer | undefined {
     const { peers, peer } = this.#options;
     const found = peers.of(caller);
-    return found === peer ? undefined : found;
+    return found === peer || found?.within === peer ? undefined : found;
   }
 
   #placeOf(caller: Caller, peer: Peer, capabilities: JsonObject): RemoteUpstream {
