@@ -81,6 +81,8 @@ export class Session implements Transport {
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
+  /** Whether the client has sent anything that is of a session: before, nothing is sent to it. */
+  #hasBegun = false;
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -130,6 +132,7 @@ export class Session implements Transport {
   /** Takes a message that the client sent. */
   take(message: JsonObject): void {
     if (this.#options.takeOther?.(message) === true) return;
+    this.#hasBegun = true;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -314,6 +317,7 @@ export class Session implements Transport {
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {
+    if (!this.#hasBegun) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
       if (!isWanted(level, this.#level)) return;
