@@ -5,6 +5,7 @@ import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
+import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
 
@@ -15,6 +16,7 @@ const longestSecondTry = 10_000;
 
 export interface HttpOptions extends ConnectionEvents {
   readonly peer: Peer;
+  readonly auth?: HttpAuth | undefined;
 }
 
 /**
@@ -29,8 +31,9 @@ export async function connectHttp(
   abandon: Cancel,
 ): Promise<Connection> {
   const { peer } = options;
-  const target = new HttpTarget(upstream, address);
+  const target = new HttpTarget(upstream, address, options.auth);
   await orCancelled(peer.capabilities, abandon);
+  await target.auth?.load();
   const begun = now();
   const http = new HttpConnection(target, address.kind, options);
   try {
