@@ -10,6 +10,8 @@ const main = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 /** Milliseconds for a server to come up, with the pauses between the tries. */
 const patience = 10_000;
 
+export const wantsAuthorisation = (text) => text.includes("run `holdfast auth");
+
 /** How Holdfast is started on the state and config in `folder`. */
 export const command = (folder, ...args) => ({
   command: process.execPath,
@@ -52,17 +54,18 @@ export class Gateway {
     }
   }
 
-  get wantsAuthorisation() {
-    return this.problem.includes("run `holdfast auth");
+  /** The tools as they are listed when every upstream was tried. */
+  async listed() {
+    return (await this.#client.listTools()).tools;
   }
 
   /** The tools, once the upstream is there. */
   async tools() {
     const until = Date.now() + patience;
     for (;;) {
-      const { tools } = await this.#client.listTools();
+      const tools = await this.listed();
       if (tools.length > 0) return tools;
-      if (this.#stderr.includes("run `holdfast auth")) throw new Error("there are no tools");
+      if (wantsAuthorisation(this.#stderr)) throw new Error("there are no tools");
       if (Date.now() > until) throw new Error("there are no tools, for a long time");
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

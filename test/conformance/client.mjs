@@ -5,7 +5,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { Gateway } from "./client-gateway.mjs";
+import { Gateway, wantsAuthorisation } from "./client-gateway.mjs";
 import { authorise, oauthOf } from "./client-authorise.mjs";
 import { scenarios } from "./client-scenarios.mjs";
 
@@ -22,9 +22,10 @@ try {
   try {
     const use = scenarios[scenario] ?? ((it) => it.useAll());
     for (let consents = 0; !(await gateway.succeeds(use)); consents++) {
-      if (!gateway.wantsAuthorisation) throw new Error(gateway.problem);
+      if (!wantsAuthorisation(gateway.problem)) throw new Error(gateway.problem);
       if (consents === mostConsents) throw new Error("it asks for authorisation without end");
-      await authorise(folder);
+      const problem = await authorise(folder);
+      if (problem !== undefined && !wantsAuthorisation(problem)) throw new Error(problem);
     }
   } finally {
     await gateway.close();
