@@ -107,6 +107,9 @@ class Session {
     try {
       return await this.#run();
     } catch (error) {
+      // The authorization server may have forgotten Holdfast, so that it registers anew the next time.
+      const { tokens, client } = await this.#target.file.read();
+      if (tokens === undefined && client !== undefined) await this.#target.file.forget();
       return { problem: this.#plain(messageOf(error)) };
     }
   }

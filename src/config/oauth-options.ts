@@ -24,7 +24,9 @@ export const oauthOptions = z
       ),
     scopes: scopes
       .exactOptional()
-      .describe("Scopes to ask for, as a list or as one text. Default: those that the server names."),
+      .describe(
+        "Scopes to ask for, as a list or as one text. Default: those that the server names.",
+      ),
     scope: text.exactOptional().describe("Another name of scopes."),
     callbackPort: z
       .int()

@@ -57,7 +57,11 @@ export function resolveTransport(
     const { clientMetadataUrl } = transport.oauth || {};
     if (problems.length === 0 && !isHttp(transport.url))
       problems.push("url: expected an address that starts with http:// or https://");
-    else if (problems.length === 0 && clientMetadataUrl !== undefined && !isDocument(clientMetadataUrl))
+    else if (
+      problems.length === 0 &&
+      clientMetadataUrl !== undefined &&
+      !isDocument(clientMetadataUrl)
+    )
       problems.push("oauth.clientMetadataUrl: expected an https address with a path");
     return { transport, problems };
   }

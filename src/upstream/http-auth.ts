@@ -4,7 +4,7 @@ import type { Authorisation, OAuthFile, Wanted } from "./oauth-file.ts";
 import { oauthLibrary, renewed, type OAuthSettings } from "./oauth-library.ts";
 
 /** Milliseconds after a renewal that failed in which none is tried. */
-const pauseAfterFailure = 5000;
+const pauseAfterFailure = 2000;
 /** Characters of a server's words that are shown. */
 const longestWords = 200;
 /** Tokens that are hidden at most, the latest first: answers to requests with older ones may still come. */

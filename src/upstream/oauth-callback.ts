@@ -17,9 +17,14 @@ export class OAuthCallback {
     this.#server = server;
     server.on("request", ({ url = "", method }, response: ServerResponse) => {
       const { pathname, searchParams } = new URL(url, redirectUrl);
-      if (pathname !== path || method !== "GET") return reply(response, 404, "There is nothing here.");
+      if (pathname !== path || method !== "GET")
+        return reply(response, 404, "There is nothing here.");
       if (this.#state === undefined || searchParams.get("state") !== this.#state)
-        return reply(response, 400, "This is not what Holdfast waits for. Begin again with holdfast auth.");
+        return reply(
+          response,
+          400,
+          "This is not what Holdfast waits for. Begin again with holdfast auth.",
+        );
       this.#state = undefined;
       this.#answered(searchParams);
       reply(response, 200, "Holdfast has got the answer. You can close this page.");

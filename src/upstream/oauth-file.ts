@@ -116,10 +116,16 @@ export class OAuthFile {
     }
   }
 
-  /** Whether there was anything to forget. */
+  /** Forgets all; resolves with whether there were tokens, or a client. */
   async forget(): Promise<boolean> {
-    const { tokens, client } = await this.read();
-    await rm(this.#file, { force: true });
+    const { tokens, client, wanted } = await this.read();
+    if (tokens === undefined && client === undefined && wanted === undefined) return false;
+    const unlock = await this.#lock();
+    try {
+      await rm(this.#file, { force: true });
+    } finally {
+      await unlock();
+    }
     return tokens !== undefined || client !== undefined;
   }
 

@@ -37,7 +37,10 @@ export class Gateway {
     });
     const capabilities = { elicitation: { form: { applyDefaults: true } } };
     gateway.#client = new Client({ name: "conformance", version: "1.0.0" }, { capabilities });
-    gateway.#client.setRequestHandler(ElicitRequestSchema, () => ({ action: "accept", content: {} }));
+    gateway.#client.setRequestHandler(ElicitRequestSchema, () => ({
+      action: "accept",
+      content: {},
+    }));
     await gateway.#client.connect(transport);
     return gateway;
   }
