@@ -31,7 +31,7 @@ try {
     await gateway.close();
   }
 } catch (error) {
-  console.error(error);
+  process.stderr.write(`${error.stack}\n`);
   process.exitCode = 1;
 } finally {
   await rm(folder, { recursive: true, force: true });

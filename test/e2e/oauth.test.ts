@@ -72,7 +72,9 @@ describe("a server that wants authorisation", () => {
     const server = await OddAuth.start();
     const { start } = place({ type: "sse", url: server.url });
     const client = await start();
-    await client.until(() => client.stderr.includes("(HTTP 401): run `holdfast auth web`"));
+    await client.tools();
+    const status = textOf(await client.call("holdfast__status"));
+    expect(status).toContain("(HTTP 401): run `holdfast auth web`");
   });
 
   it("is not asked by OAuth where config gives credentials, or wants none", async () => {

@@ -231,4 +231,4 @@ const resource = createServer(async (request, response) => {
 
 for (const server of [resource, authorization])
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-console.log(`${resource.address().port} ${authorization.address().port}`);
+process.stdout.write(`${resource.address().port} ${authorization.address().port}\n`);
