@@ -132,11 +132,15 @@ export class HttpAuth {
     failure: unknown,
   ): Promise<CallError> {
     const { upstream } = this.#options;
-    const { extractWWWAuthenticateParams } = await oauthLibrary();
+    const { extractWWWAuthenticateParams, computeScopeUnion } = await oauthLibrary();
     const { scope, resourceMetadataUrl } = extractWWWAuthenticateParams(response);
+    const { tokens, wanted } = this.#kept;
+    // What was granted before must not get lost.
+    const before = wanted?.more === true ? wanted.scope : undefined;
+    const all = more ? computeScopeUnion(before, tokens?.scope, scope) : scope;
     await this.#remember({
       more,
-      ...(scope !== undefined && { scope }),
+      ...(all !== undefined && { scope: all }),
       ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl: resourceMetadataUrl.href }),
     });
     const command = `run \`holdfast auth ${/^[\w.-]+$/.test(upstream) ? upstream : JSON.stringify(upstream)}\``;

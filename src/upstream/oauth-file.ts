@@ -38,6 +38,7 @@ export interface Authorisation {
 
 /** What a server asked for when it refused a request. */
 export interface Wanted {
+  /** All that is to be asked for, separated by spaces. */
   readonly scope?: string;
   readonly resourceMetadataUrl?: string;
   /** Whether it took the token, and only wants more scopes. */

@@ -169,8 +169,7 @@ async function scopeToAsk(
 ): Promise<string | undefined> {
   if (wanted?.more !== true) return scopes ?? wanted?.scope ?? tokens?.scope;
   const { computeScopeUnion } = await oauthLibrary();
-  // What was granted before must not get lost.
-  return computeScopeUnion(scopes, tokens?.scope, wanted.scope);
+  return computeScopeUnion(scopes, wanted.scope);
 }
 
 const refusalIn = (answer: URLSearchParams): string =>

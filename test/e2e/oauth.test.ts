@@ -58,7 +58,7 @@ describe("a server that wants authorisation", () => {
     const refused = await client.call("holdfast__status");
     expect(textOf(refused)).toContain("asks for authorisation (HTTP 401): run `holdfast auth web`");
     const { code, told } = await authorise(file, env);
-    expect({ code, told }).toEqual({ code: 0, told: { server: "web", tools: 3, scope: "read" } });
+    expect({ code, told }).toEqual({ code: 0, told: { server: "web", tools: 4, scope: "read" } });
     await listed(client);
     expect(textOf(await client.call("web__echo", { a: 1 }))).toBe('{"a":1}');
     const folder = join(state, "auth");
@@ -164,6 +164,16 @@ describe("a token that ends", () => {
   });
 });
 
+it("what a call needs is still asked for when the token has ended meanwhile", async () => {
+  const { server, start, file, env } = await authorised({ "step-up": "on" });
+  const client = await start();
+  await client.tools();
+  await client.call("web__write");
+  await server.act("revoke");
+  await client.call("web__echo");
+  expect(await authorise(file, env)).toMatchObject({ told: { scope: "read write" } });
+});
+
 it("a call that needs more scopes says so, and succeeds once they are granted beside the old ones", async () => {
   const { server, start, file, env } = await authorised({ "step-up": "on" });
   const client = await start();
@@ -208,13 +218,17 @@ describe("secrets of authorisation", () => {
     await client.call("web__echo");
     const failed = await client.call("web__fail");
     expect(textOf(failed)).toContain("***");
-    await server.act("revoke");
-    await client.call("web__echo");
+    // A server's own error passes as it is, but is not written down.
+    const { error } = await client.call("web__tell");
+    expect(JSON.stringify(error)).toContain("planted-access");
+    await server.act("careless");
+    await server.act("expire");
+    expect(textOf(await client.call("web__echo"))).toContain("no such grant: ***");
     const status = await client.call("holdfast__status");
     await client.close();
     const texts = [
       client.stderr,
-      JSON.stringify(client.messages),
+      JSON.stringify(client.messages.filter((message) => message["error"] === undefined)),
       JSON.stringify(status),
       ...textsIn(state),
       ...textsIn(folder),

@@ -34,6 +34,7 @@ const access = new Map();
 const refresh = new Map();
 let sessions = new Set();
 let isDown = false;
+let isCareless = false;
 
 const acts = {
   /** Access tokens end. */
@@ -46,6 +47,8 @@ const acts = {
   forget: () => (sessions = new Set()),
   down: () => (isDown = true),
   up: () => (isDown = false),
+  /** Renewals fail with an error that repeats what it was sent. */
+  careless: () => (isCareless = true),
 };
 
 async function bodyOf(request) {
@@ -85,7 +88,7 @@ const grants = {
   refresh_token({ refresh_token: token }) {
     seen.renewals++;
     const found = refresh.get(token);
-    if (found === undefined) return undefined;
+    if (found === undefined || isCareless) return undefined;
     if (found.used) {
       // As OAuth 2.1 wants it: somebody has stolen it, so all are ended.
       seen.reused++;
@@ -154,7 +157,8 @@ const authorization = createServer(async (request, response) => {
       if (answer !== undefined) return send(response, 200, answer);
       // A careless server says again what it was told.
       const description = `no such grant: ${form.refresh_token ?? form.code}`;
-      return send(response, 400, { error: "invalid_grant", error_description: description });
+      const error = isCareless ? "invalid_request" : "invalid_grant";
+      return send(response, 400, { error, error_description: description });
     }
     default:
       if (request.headers.authorization !== undefined)
@@ -165,6 +169,7 @@ const authorization = createServer(async (request, response) => {
 
 const tools = {
   fail: () => undefined,
+  tell: () => undefined,
   echo: ({ arguments: given }) => text(JSON.stringify(given ?? null)),
   write: () => text("written"),
 };
@@ -223,6 +228,10 @@ const resource = createServer(async (request, response) => {
   if (method !== "tools/call") return result({});
   if (params.name === "fail")
     return send(response, 500, { error: `what ${request.headers.authorization} wants` });
+  if (params.name === "tell") {
+    const error = { code: -1, message: `what ${request.headers.authorization} wants` };
+    return send(response, 200, { jsonrpc: "2.0", id, error });
+  }
   if (params.name === "write" && options["step-up"] === "on" && !scope.split(" ").includes("write"))
     return send(response, 403, {}, challenge("insufficient_scope", "write"));
   seen.calls.push(params.name);

@@ -50,7 +50,7 @@ export class OddAuth {
     return (await (await fetch(new URL("/seen", this.url))).json()) as Seen;
   }
 
-  async act(name: "expire" | "revoke" | "forget" | "down" | "up"): Promise<void> {
+  async act(name: "expire" | "revoke" | "forget" | "down" | "up" | "careless"): Promise<void> {
     await (await fetch(new URL(`/do/${name}`, this.url), { method: "POST" })).text();
   }
 }
