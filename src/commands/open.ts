@@ -73,6 +73,7 @@ export async function open(
     report,
     redact: (text) => redact(text),
     secret: (value) => {
+      if (learnt.includes(value)) return;
       learnt.unshift(value);
       learnt.splice(mostLearnt);
       redact = redactorOf(current, learnt);

@@ -26,7 +26,7 @@ export class Fetcher {
     this.#dispatcher ??= await makeDispatcher();
     return this.#auth === undefined
       ? this.#send(url, init)
-      : this.#auth.send(new URL(url), init, this.#send);
+      : this.#auth.send(url instanceof URL ? url : new URL(url), init, this.#send);
   }
 
   readonly #send = (url: string | URL, init: RequestInit): Promise<Response> =>

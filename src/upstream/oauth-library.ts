@@ -70,7 +70,8 @@ export function withTokens(
   const { token_type: type, expires_in: seconds } = tokens;
   if (type.toLowerCase() !== "bearer")
     throw new Error(`${issuer} gave a token of type ${JSON.stringify(type)}; expected Bearer`);
-  const lifeMs = seconds === undefined ? undefined : seconds * 1000;
+  // Nothing that ends at once is meant.
+  const lifeMs = seconds === undefined || seconds <= 0 ? undefined : seconds * 1000;
   const at = Date.now();
   return {
     ...kept,

@@ -41,7 +41,7 @@ function place(server: JsonObject, config: JsonObject = {}) {
 /** The same, with the consent of a person. */
 async function authorised(options: Record<string, string | number> = {}, config: JsonObject = {}) {
   const server = await OddAuth.start(options);
-  const at = place({ url: server.url }, config);
+  const at = place({ url: server.url, type: options["transport"] ?? "http" }, config);
   expect(await authorise(at.file, at.env)).toMatchObject({ code: 0 });
   return { server, ...at };
 }
@@ -66,6 +66,15 @@ describe("a server that wants authorisation", () => {
     const names = readdirSync(folder);
     expect(names).toHaveLength(1);
     expect(statSync(join(folder, names[0] ?? "")).mode & 0o777).toBe(0o600);
+  });
+
+  it("is authorised and renewed by SSE as well", async () => {
+    const { server, start } = await authorised({ transport: "sse" });
+    const client = await start();
+    await client.tools();
+    await server.act("expire");
+    expect(textOf(await client.call("web__echo", { a: 1 }))).toBe('{"a":1}');
+    expect(await server.seen()).toMatchObject({ renewals: 1, calls: ["echo"] });
   });
 
   it("says so by SSE too", async () => {

@@ -2,7 +2,7 @@
 // prints both ports on the first line of stdout. GET /seen tells what it saw, POST /do/NAME makes it act.
 //   node odd-auth-server.mjs [--expires=SECONDS] [--rotate=on] [--register=refuse] [--iss=wrong|missing]
 //     [--consent=deny] [--resource=URL] [--step-up=on] [--redirect=elsewhere|moved] [--refresh=none|down]
-//     [--endpoint=http://…]
+//     [--endpoint=http://…] [--transport=http|sse]
 import { createHash, randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import process from "node:process";
@@ -10,6 +10,7 @@ import process from "node:process";
 const options = Object.fromEntries(
   process.argv.slice(2).map((argument) => argument.replace(/^--/, "").split(/=(.*)/s)),
 );
+const isSse = options.transport === "sse";
 const text = (value) => ({ content: [{ type: "text", text: value }] });
 /** Whoever finds it in a log knows where it came from. */
 const secret = (kind) => `planted-${kind}-${randomUUID()}`;
@@ -33,6 +34,8 @@ const access = new Map();
 /** What a refresh token is good for; used ones are kept. */
 const refresh = new Map();
 let sessions = new Set();
+/** The stream of the last client by SSE. */
+let stream;
 let isDown = false;
 let isCareless = false;
 
@@ -198,10 +201,18 @@ const resource = createServer(async (request, response) => {
     return send(response, 307, undefined, { location: `${issuer}/elsewhere` });
   if (options.redirect === "moved" && url.pathname === "/mcp")
     return send(response, 307, undefined, { location: "/moved" });
+  if (isSse && request.method === "GET") {
+    stream = response.writeHead(200, { "content-type": "text/event-stream" });
+    return stream.write("event: endpoint\ndata: /mcp\n\n");
+  }
   if (request.method !== "POST") return send(response, 405);
   const { id, method, params } = JSON.parse(await bodyOf(request));
-  const result = (value, headers) =>
-    send(response, 200, { jsonrpc: "2.0", id, result: value }, headers);
+  const result = (value, headers) => {
+    const answer = { jsonrpc: "2.0", id, result: value };
+    if (!isSse) return send(response, 200, answer, headers);
+    stream.write(`data: ${JSON.stringify(answer)}\n\n`);
+    send(response, 202);
+  };
   if (method === "initialize") {
     const session = randomUUID();
     sessions.add(session);
@@ -215,7 +226,7 @@ const resource = createServer(async (request, response) => {
       { "mcp-session-id": session },
     );
   }
-  if (!sessions.has(request.headers["mcp-session-id"])) return send(response, 404);
+  if (!isSse && !sessions.has(request.headers["mcp-session-id"])) return send(response, 404);
   if (id === undefined) return send(response, 202);
   if (method === "tools/list")
     return result({
