@@ -11,7 +11,7 @@ import { compileExpression } from "./expressions/expression.ts";
 import { compileTemplate } from "./expressions/template.ts";
 import type { Entry, Gateway } from "./gateway.ts";
 import { redactor, secretsOf } from "./observe/redact.ts";
-import type { PeerSlot } from "./peer.ts";
+import type { Peer, Peers } from "./peer.ts";
 import type { PolicyOptions } from "./policies/all-options.ts";
 import type { CoalesceOptions } from "./policies/coalesce-options.ts";
 import type { Keep } from "./policies/result-guard.ts";
@@ -29,7 +29,7 @@ import { pause } from "./wait.ts";
 /** What servers have in common. */
 export interface Services {
   readonly gateway: Gateway;
-  readonly peer: PeerSlot;
+  readonly asked: { readonly peer: Peer; readonly peers: Peers };
   readonly environment: NodeJS.ProcessEnv;
   readonly folders: { readonly manifests: string; readonly auth: string };
   readonly records?: ServerRecords | undefined;
@@ -59,7 +59,7 @@ export function startServer(
   predecessor: RemoteUpstream | undefined,
 ): Started {
   const { name, transport, startTimeoutMs, idleStopMs } = server;
-  const { report, environment, records, folders, peer, secret } = services;
+  const { report, environment, records, folders, asked, secret } = services;
   const tell = (problem: string): void =>
     report({ type: "upstream.problem", upstream: name, problem });
   const manifest = new ManifestFile(folders.manifests, transport, tell);
@@ -75,7 +75,7 @@ export function startServer(
     connect: connector(name, transport, {
       environment,
       records,
-      peer,
+      asked,
       mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
       authFolder: folders.auth,
       secret,

@@ -11,7 +11,7 @@ import type { Config } from "./config/load.ts";
 import type { Report } from "./events.ts";
 import type { Gateway } from "./gateway.ts";
 import { ownName } from "./own/own-tools.ts";
-import type { PeerSlot } from "./peer.ts";
+import type { Peers } from "./peer.ts";
 import { openRunStore } from "./stores/runs/open-run-store.ts";
 import { now } from "./time.ts";
 import type { Door } from "./workflows/call-step.ts";
@@ -22,7 +22,7 @@ import { Workflows, type Ask } from "./workflows/workflows.ts";
 /** What they need of all the rest. */
 export interface WorkflowSurroundings {
   readonly gateway: Gateway;
-  readonly peer: PeerSlot;
+  readonly peers: Peers;
   readonly report: Report;
   /** Where the store is, unless config says otherwise. */
   readonly folder: string;
@@ -164,10 +164,12 @@ function identityOf(
     .digest("hex");
 }
 
-/** Asks the user of the one client, where it takes forms. */
+/** Asks the user of the client that calls, where it takes forms. */
 const askOf =
-  ({ peer }: WorkflowSurroundings): Ask =>
-  async ({ signal }: Call, message) => {
+  ({ peers }: WorkflowSurroundings): Ask =>
+  async ({ caller, signal }: Call, message) => {
+    const peer = peers.of(caller);
+    if (peer === undefined) return "unable";
     const { elicitation } = await peer.capabilities;
     const takesForms =
       typeof elicitation === "object" &&

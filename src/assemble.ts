@@ -20,7 +20,7 @@ import { broadcast, type GatewayEvent, type Report } from "./events.ts";
 import { Gateway } from "./gateway.ts";
 import { Metrics } from "./observe/metrics.ts";
 import { ownName } from "./own/own-tools.ts";
-import { PeerSlot } from "./peer.ts";
+import { Peers, PeerSlot } from "./peer.ts";
 import { KeptResults } from "./results/kept-results.ts";
 import { brokenReferences } from "./references.ts";
 import { doorOf, runsOf, workflowsOf, type WorkflowSurroundings } from "./assemble-workflows.ts";
@@ -75,8 +75,10 @@ interface Running extends Started {
 /** A whole Holdfast, without a client. */
 export class Holdfast {
   readonly gateway: Gateway;
-  /** The place of the client, as the servers see it. */
+  /** The place of the client, as servers see it where they are told what it can do. */
   readonly peer = new PeerSlot();
+  /** The clients that can be asked, by the callers of calls. */
+  readonly peers = new Peers();
   readonly runs: Runs;
   readonly #report: Report;
   readonly #metrics = new Metrics();
@@ -116,7 +118,7 @@ export class Holdfast {
     this.#results = new KeptResults({ folder: folders.results });
     this.#services = {
       gateway: this.gateway,
-      peer: this.peer,
+      asked: this,
       environment,
       folders,
       records,
@@ -141,7 +143,7 @@ export class Holdfast {
     this.#config = config;
     this.#around = {
       gateway: this.gateway,
-      peer: this.peer,
+      peers: this.peers,
       report: this.#report,
       folder: folders.runs,
       config: () => this.#config,

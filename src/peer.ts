@@ -1,4 +1,4 @@
-import type { JsonObject, Result } from "./call.ts";
+import type { Caller, JsonObject, Result } from "./call.ts";
 
 /**
  * The client as servers see it: what it can do, and requests to it, such as for sampling, elicitation and
@@ -9,6 +9,33 @@ export interface Peer {
   readonly capabilities: Promise<JsonObject>;
   /** Asks the client on behalf of an upstream. Rejects with the client's own error. */
   ask(upstream: string, method: string, params: JsonObject, signal: AbortSignal): Promise<Result>;
+  /** Whether it takes a result that asks for input, and repeats its request with what was asked for. Default: false. */
+  readonly repeats?: boolean;
+}
+
+/** The clients that are there now, by what a call's caller knows of them. */
+export class Peers {
+  readonly #peers = new Map<string, Peer>();
+
+  /** Answers how to leave. */
+  join(key: string, peer: Peer): () => void {
+    this.#peers.set(key, peer);
+    return () => {
+      if (this.#peers.get(key) === peer) this.#peers.delete(key);
+    };
+  }
+
+  /** The client behind a call; undefined where it has gone, or there never was one. */
+  of({ session, peer }: Caller): Peer | undefined {
+    return this.#peers.get(peer ?? session);
+  }
+
+  /** The one client behind all of these; undefined where they are several, or none. */
+  only(callers: Iterable<Caller>): Peer | undefined {
+    const found = new Set<Peer | undefined>();
+    for (const caller of callers) found.add(this.of(caller));
+    return found.size === 1 ? [...found][0] : undefined;
+  }
 }
 
 /** What a client announces that servers may make use of. */

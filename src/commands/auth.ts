@@ -4,7 +4,7 @@ import type { Cancel } from "../cancel.ts";
 import type { Config } from "../config/load.ts";
 import { asCallError, CallError, messageOf } from "../errors.ts";
 import { redactor } from "../observe/redact.ts";
-import { PeerSlot } from "../peer.ts";
+import { Peers, PeerSlot } from "../peer.ts";
 import { stateFolder } from "../state-folder.ts";
 import { settlesWithin } from "../time.ts";
 import { authFile, connector } from "../upstream/connector.ts";
@@ -151,7 +151,7 @@ class Session {
     const { name, address, folder, startTimeoutMs } = this.#target;
     const connect = connector(name, address, {
       environment: process.env,
-      peer: new PeerSlot({}),
+      asked: { peer: new PeerSlot({}), peers: new Peers() },
       mask: (text) => text,
       authFolder: folder,
       secret: (value) => this.#secrets.push(value),

@@ -1,6 +1,6 @@
 import type { Call, JsonObject, Progress } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
-import { PeerSlot } from "../peer.ts";
+import { Peers, PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
 import { newTrace } from "../trace.ts";
 import type { Connection } from "../upstream/connection.ts";
@@ -37,7 +37,7 @@ export const startHoldfast = (
       cwd: process.cwd(),
     },
     {
-      peer: new PeerSlot({}),
+      asked: { peer: new PeerSlot({}), peers: new Peers() },
       problem: (problem) => output.line(`! ${problem}`),
       stderr: (line) => output.line(`! ${line}`),
       ...(records !== undefined && { records }),

@@ -136,7 +136,7 @@ export const readConfig = (file: string | undefined): Promise<Config> =>
 const mostLearnt = 100;
 
 const redactorOf = (
-  { servers }: Config,
+  { servers, http }: Config,
   learnt: readonly string[] = [],
 ): ((text: string) => string) =>
   redactor([
@@ -149,6 +149,7 @@ const redactorOf = (
             ...secretsOf({ secret: (transport.oauth || {}).clientSecret ?? "" }),
           ],
     ),
+    ...http.secrets,
   ]);
 
 const sinkOf = ({ log }: Config): Sink =>

@@ -15,6 +15,7 @@ export async function serve(file: string | undefined): Promise<number> {
   if (process.stdin.isTTY) greet(opened);
   const { holdfast, report } = opened;
   goOn(process, report);
+  holdfast.peers.join("stdio", holdfast.peer);
   const front = new StdioFront(holdfast.gateway, {
     input: process.stdin,
     output: process.stdout,
@@ -25,10 +26,7 @@ export async function serve(file: string | undefined): Promise<number> {
   });
   const stopReloading = reloadOnChange(opened);
   void holdfast.recover();
-  const signalled = new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
-  });
-  await Promise.race([front.gone, signalled]);
+  await Promise.race([front.gone, signalled()]);
   stopReloading();
   const drained = async (): Promise<void> => {
     // oxlint-disable-next-line no-await-in-loop -- it waits
@@ -39,6 +37,12 @@ export async function serve(file: string | undefined): Promise<number> {
   await opened.close();
   return 0;
 }
+
+/** Resolves when the process is next told to end. */
+export const signalled = (): Promise<unknown> =>
+  new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
+  });
 
 /** What nobody caught is a defect of ours: it is told, and ends nothing. */
 export function goOn(thrower: EventEmitter, report: Report): void {

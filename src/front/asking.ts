@@ -2,8 +2,13 @@ import type { JsonObject, Result } from "../call.ts";
 import type { Gateway } from "../gateway.ts";
 import { isObject } from "../wire.ts";
 
-/** Sends a request to the client; rejects with its error. */
-type Send = (method: string, params: JsonObject, signal: AbortSignal) => Promise<Result>;
+/** Sends a request of a server to the client; rejects with its error. */
+type Send = (
+  upstream: string,
+  method: string,
+  params: JsonObject,
+  signal: AbortSignal,
+) => Promise<Result>;
 
 /** What servers ask of one client, and the progress that it tells of that. */
 export class Asking {
@@ -27,11 +32,12 @@ export class Asking {
   ): Promise<Result> => {
     const meta = isObject(params["_meta"]) ? params["_meta"] : {};
     const token = meta["progressToken"];
-    if (token === undefined) return this.#send(method, params, signal);
+    if (token === undefined) return this.#send(upstream, method, params, signal);
     const own = `holdfast-${++this.#count}`;
     this.#tokens.set(own, { upstream, token });
     try {
       return await this.#send(
+        upstream,
         method,
         { ...params, _meta: { ...meta, progressToken: own } },
         signal,

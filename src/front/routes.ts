@@ -27,6 +27,21 @@ const ownResources = /^holdfast:\/\/(results\/|events\/[\w.-]+$)/;
 const invalidParams = -32602;
 const resourceNotFound = -32002;
 
+/** The methods that servers answer. */
+const relayed = new Set([
+  "tools/call",
+  "prompts/get",
+  "resources/read",
+  "resources/subscribe",
+  "resources/unsubscribe",
+  "completion/complete",
+  "tasks/get",
+  "tasks/result",
+  "tasks/cancel",
+]);
+
+export const isRelayed = (method: string): boolean => relayed.has(method);
+
 /** Finds the server of each request of one client, by names, URIs and what earlier answers named. */
 export class Routes {
   readonly #gateway: Gateway;
@@ -41,10 +56,10 @@ export class Routes {
   }
 
   /**
-   * The places to ask, the best first; undefined where the method is none that is relayed. `late` says that
-   * there is no use in waiting for the lists of more servers.
+   * The places to ask by a method that is relayed, the best first. `late` says that there is no use in waiting
+   * for the lists of more servers.
    */
-  find(method: string, params: JsonObject, late: boolean): Route[] | RpcError | undefined {
+  find(method: string, params: JsonObject, late: boolean): Route[] | RpcError {
     switch (method) {
       case "tools/call":
         return this.#tool(params, late);
@@ -56,12 +71,8 @@ export class Routes {
         return this.#resource(params);
       case "completion/complete":
         return this.#completion(params);
-      case "tasks/get":
-      case "tasks/result":
-      case "tasks/cancel":
-        return this.#task(params);
       default:
-        return undefined;
+        return this.#task(params);
     }
   }
 

@@ -1,7 +1,10 @@
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type {
+  Transport,
+  TransportSendOptions,
+} from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
-import type { Caller, JsonObject, Result, Tool } from "../call.ts";
+import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import {
   asCallError,
@@ -13,18 +16,17 @@ import {
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { PeerSlot } from "../peer.ts";
-import { longestDelay, now } from "../time.ts";
+import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
-import { failureResult } from "./failure.ts";
 import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
-import { Routes, type Route } from "./routes.ts";
+import { Relay, type Relayed, type Told } from "./relay.ts";
+import { isRelayed, Routes } from "./routes.ts";
 
 /** JSON-RPC's codes that we give ourselves. */
 const invalidRequest = -32600;
 const invalidParams = -32602;
-const internalError = -32603;
 const parseError = -32700;
 
 /** What clients are told that they can use; which servers have it shows in the lists. */
@@ -40,12 +42,17 @@ const capabilities = {
 /** What a client may ask before it has said who it is. */
 const beforeInitialize = new Set(["server/discover", "ping"]);
 
+/** As the client gives it. */
+export type RequestId = string | number;
+
 /** What a session needs besides the gateway. */
 export interface SessionOptions {
   readonly principal: string;
   readonly session: string;
-  /** Sends one message, as a line without its end. Never throws. */
-  readonly write: (line: string) => void;
+  /** Sends one message, as a line without its end, and which request of the client it belongs to, if any. Never throws. */
+  readonly write: (line: string, about?: RequestId) => void;
+  /** Sends the answer to a request in the same way; undefined: none will come, as it was taken back. Default: `write`. */
+  readonly answer?: (id: RequestId, line: string | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
@@ -66,9 +73,10 @@ export class Session implements Transport {
   readonly #options: SessionOptions;
   readonly #lists: ListView;
   readonly #routes: Routes;
+  readonly #relay: Relay;
   readonly #asking: Asking;
   readonly #stopWatching: () => void;
-  readonly #requests = new Map<unknown, Cancel>();
+  readonly #requests = new Map<RequestId, Relayed>();
   /** Servers that were told the client's log level. */
   readonly #leveled = new Set<string>();
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
@@ -83,12 +91,16 @@ export class Session implements Transport {
     this.#options = options;
     this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
     this.#routes = new Routes(gateway);
+    this.#relay = new Relay(gateway, this.#routes, options.listed);
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
     const wait = { timeout: longestDelay };
-    this.#asking = new Asking(gateway, async (method, params, signal) => {
+    this.#asking = new Asking(gateway, async (upstream, method, params, signal) => {
       await this.#initialized;
-      return this.#sdk().request({ method, params }, ResultSchema, { ...wait, signal });
+      const about = this.#requestAt(upstream);
+      const related = about === undefined ? {} : { relatedRequestId: about };
+      const request = { method, params };
+      return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
     });
     this.#stopWatching = gateway.watch({
       changed: () => {
@@ -106,32 +118,11 @@ export class Session implements Transport {
     const messages = parseMessages(line);
     if (messages === undefined)
       this.#error(undefined, { code: parseError, message: "Parse error: expected JSON-RPC" });
-    else for (const message of messages) this.#take(message);
+    else for (const message of messages) this.take(message);
   }
 
-  start(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async send(message: JSONRPCMessage): Promise<void> {
-    this.#options.write(JSON.stringify(message));
-  }
-
-  /** The client has gone: nothing more is written. */
-  close(): Promise<void> {
-    this.#stopWatching();
-    this.#lists.close();
-    for (const request of this.#requests.values()) request.cancel(disconnected);
-    this.onclose?.();
-    return Promise.resolve();
-  }
-
-  /** How many requests are under way. */
-  get inFlight(): number {
-    return this.#requests.size;
-  }
-
-  #take(message: JsonObject): void {
+  /** Takes a message that the client sent. */
+  take(message: JsonObject): void {
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -144,17 +135,40 @@ export class Session implements Transport {
     }
   }
 
-  #takeRequest(id: unknown, method: string, params: unknown, message: JsonObject): void {
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
+    const line = JSON.stringify(message);
+    if ("method" in message || message.id === undefined)
+      this.#options.write(line, options?.relatedRequestId);
+    else this.#reply(message.id, line);
+  }
+
+  /** The client has gone: nothing more is written. */
+  close(): Promise<void> {
+    this.#stopWatching();
+    this.#lists.close();
+    for (const { signal } of this.#requests.values()) signal.cancel(disconnected);
+    this.onclose?.();
+    return Promise.resolve();
+  }
+
+  /** How many requests are under way. */
+  get inFlight(): number {
+    return this.#requests.size;
+  }
+
+  #takeRequest(id: RequestId, method: string, params: unknown, message: JsonObject): void {
     if (isListMethod(method)) void this.#sendList(id, method);
     else if (method === "logging/setLevel") this.#setLevel(id, params);
     else if (method === "tasks/list") this.#listTasks(id);
     else {
       const wrong = wrongParams(params);
-      if (wrong !== undefined) return this.#error(id, wrong);
-      const given = (params ?? {}) as JsonObject;
-      const routes = this.#routes.find(method, given, false);
-      if (routes === undefined) this.#toSdk(message);
-      else this.#request(id, method, given, routes);
+      if (wrong !== undefined) this.#error(id, wrong);
+      else if (isRelayed(method)) this.#request(id, method, (params ?? {}) as JsonObject);
+      else this.#toSdk(message);
     }
   }
 
@@ -166,114 +180,76 @@ export class Session implements Transport {
     else this.#toSdk(message);
   }
 
-  /** Relays a request to the first of its routes that does not refuse it. */
-  #request(id: unknown, method: string, params: JsonObject, found: Route[] | RpcError): void {
+  #request(id: RequestId, method: string, params: JsonObject): void {
     const signal = new Cancel();
-    this.#requests.set(id, signal);
-    if (Array.isArray(found)) return this.#relay(id, method, params, signal, found);
-    // A client may know a name from an earlier run, and its server may still be connecting.
-    void this.#options.listed().then(() => {
-      const late = this.#routes.find(method, params, true);
-      if (Array.isArray(late) && signal.reason === undefined)
-        this.#relay(id, method, params, signal, late);
-      else this.#finish(id, signal, () => this.#error(id, found));
-    });
-  }
-
-  #relay(
-    id: unknown,
-    method: string,
-    params: JsonObject,
-    signal: Cancel,
-    [route, ...others]: readonly Route[],
-  ): void {
-    if (route === undefined) return;
-    const begun = now();
-    const forget =
-      method === "resources/subscribe" ? this.#routes.subscribe(params, route) : undefined;
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
-    this.#gateway
-      .send({
-        upstream: route.upstream,
-        method,
-        tool: route.tool,
-        params: route.params,
-        caller: this.#caller,
-        signal,
-        onProgress:
-          token === undefined
-            ? undefined
-            : (progress) => {
-                if (this.#requests.get(id) === signal)
-                  this.#notify("notifications/progress", { progressToken: token, ...progress });
-              },
-      })
-      .then(
-        (result) => {
-          this.#routes.learn(method, route, result);
-          this.#finish(id, signal, () =>
-            this.#answer(id, method, result, route.tool, now() - begun),
-          );
-        },
-        (thrown: unknown) => {
-          forget?.();
-          const error = asCallError(thrown);
-          const next = error.rpc !== undefined && signal.reason === undefined && others.length > 0;
-          if (next) this.#relay(id, method, params, signal, others);
-          else
-            this.#finish(id, signal, () =>
-              this.#fail(id, method, error, route.tool, now() - begun),
-            );
-        },
-      );
+    const request: Relayed = {
+      method,
+      params,
+      caller: this.#caller,
+      signal,
+      onProgress:
+        token === undefined
+          ? undefined
+          : (progress) => {
+              if (this.#requests.get(id) === request)
+                this.#notify("notifications/progress", { progressToken: token, ...progress }, id);
+            },
+      answered: (result) => {
+        if (this.#finish(id, request)) this.#answer(id, request, result);
+      },
+      failed: (told) => {
+        if (this.#finish(id, request)) this.#tell(id, told);
+      },
+    };
+    this.#requests.set(id, request);
+    this.#relay.send(request);
   }
 
-  /** Answers a request, unless its caller has taken it back. */
-  #finish(id: unknown, signal: Cancel, answer: () => void): void {
-    if (this.#requests.get(id) === signal) this.#requests.delete(id);
-    if (signal.reason === undefined) answer();
+  /** Forgets a request that has ended; tells whether its caller still wants the answer. */
+  #finish(id: RequestId, request: Relayed): boolean {
+    if (this.#requests.get(id) === request) this.#requests.delete(id);
+    if (request.signal.reason === undefined) return true;
+    this.#reply(id, undefined);
+    return false;
   }
 
   /** A result that was read but cannot be written is told as the bad answer that it is. */
-  #answer(id: unknown, method: string, result: Result, tool: Tool | undefined, ms: number): void {
+  #answer(id: RequestId, request: Relayed, result: Result): void {
     let line: string;
     try {
       line = resultLine(id, result);
     } catch (cause) {
       const why = `the answer came but cannot be passed on: ${messageOf(cause)}`;
       const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
-      return this.#fail(id, method, error, tool, ms);
+      return this.#tell(id, this.#relay.told(error, request));
     }
-    this.#options.write(line);
+    this.#reply(id, line);
   }
 
-  #fail(id: unknown, method: string, error: CallError, tool: Tool | undefined, ms: number): void {
-    if (error.rpc !== undefined) return this.#error(id, error.rpc);
-    const failure = failureResult(error, {
-      effect: tool?.effect ?? "read",
-      elapsedMs: ms,
-      alternatives: tool === undefined ? [] : this.#gateway.alternatives(tool),
-    });
-    if (method === "tools/call") return this.#options.write(resultLine(id, failure));
-    this.#error(id, { code: internalError, message: error.message, data: failure["_meta"] });
+  #tell(id: RequestId, told: Told): void {
+    if ("error" in told) this.#error(id, told.error);
+    else this.#reply(id, resultLine(id, told.result));
   }
 
   #cancel(params: unknown): boolean {
     if (!isObject(params)) return false;
-    const request = this.#requests.get(params["requestId"]);
+    const request = this.#requests.get(params["requestId"] as RequestId);
     if (request === undefined) return false;
     const { reason } = params;
-    request.cancel(cancelled(typeof reason === "string" ? reason : "the client took it back"));
+    request.signal.cancel(
+      cancelled(typeof reason === "string" ? reason : "the client took it back"),
+    );
     return true;
   }
 
-  async #sendList(id: unknown, method: ListMethod): Promise<void> {
+  async #sendList(id: RequestId, method: ListMethod): Promise<void> {
     await this.#options.listed();
     const text = this.#lists.text(method);
-    this.#options.write(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`);
+    this.#reply(id, `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`);
   }
 
-  #setLevel(id: unknown, params: unknown): void {
+  #setLevel(id: RequestId, params: unknown): void {
     this.#level = isObject(params) ? params["level"] : undefined;
     if (typeof this.#level !== "string")
       return this.#error(id, {
@@ -282,7 +258,7 @@ export class Session implements Transport {
       });
     this.#leveled.clear();
     this.#tellLevel();
-    this.#options.write(resultLine(id, {}));
+    this.#reply(id, resultLine(id, {}));
   }
 
   /** Tells the client's log level to all servers that take one and were not told. */
@@ -304,16 +280,17 @@ export class Session implements Transport {
   }
 
   /** All tasks of all servers. */
-  #listTasks(id: unknown): void {
+  #listTasks(id: RequestId): void {
     const owners = this.#gateway.upstreams.filter((upstream) => upstream.can("tasks"));
     const ask = async (upstream: string): Promise<unknown[]> => {
       const route = { upstream, params: {} };
       const result = await this.#own(upstream, "tasks/list", {}).catch((): Result => ({}));
       this.#routes.learn("tasks/list", route, result);
-      return Array.isArray(result["tasks"]) ? result["tasks"] : [];
+      const { tasks } = result;
+      return Array.isArray(tasks) ? tasks.filter((task) => toJson([task]) !== undefined) : [];
     };
     void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>
-      this.#answer(id, "tasks/list", { tasks: lists.flat() }, undefined, 0),
+      this.#tell(id, { result: { tasks: lists.flat() } }),
     );
   }
 
@@ -351,6 +328,12 @@ export class Session implements Transport {
     this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
   }
 
+  /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */
+  #requestAt(upstream: string): RequestId | undefined {
+    for (const [id, { route }] of this.#requests) if (route?.upstream === upstream) return id;
+    return undefined;
+  }
+
   #toSdk(message: JsonObject): void {
     this.#sdk();
     this.onmessage?.(message as unknown as JSONRPCMessage);
@@ -373,19 +356,26 @@ export class Session implements Transport {
     return this.#server;
   }
 
-  #notify(method: string, params?: JsonObject): void {
+  #notify(method: string, params?: JsonObject, about?: RequestId): void {
     const line = toJson({ jsonrpc: "2.0", method, params });
-    if (line !== undefined) this.#options.write(line);
+    if (line !== undefined) this.#options.write(line, about);
     else this.#options.onProblem(`left out ${method}, which is nested too deep to be passed on`);
   }
 
   /** Without the error's data where that cannot be written. */
-  #error(id: unknown, error: RpcError): void {
+  #error(id: RequestId | undefined, error: RpcError): void {
     const { code, message } = error;
     const line =
       toJson({ jsonrpc: "2.0", id, error }) ??
       JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
-    this.#options.write(line);
+    if (id === undefined) this.#options.write(line);
+    else this.#reply(id, line);
+  }
+
+  #reply(id: RequestId, line: string | undefined): void {
+    const { answer, write } = this.#options;
+    if (answer !== undefined) answer(id, line);
+    else if (line !== undefined) write(line, id);
   }
 }
 

@@ -7,11 +7,12 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject, Lists } from "../call.ts";
 import { messageOf } from "../errors.ts";
-import type { Peer } from "../peer.ts";
+import type { Peers, Peer } from "../peer.ts";
 import { every } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject } from "../wire.ts";
 import type { ListName, ServerInfo, Session } from "./connection.ts";
+import type { Link } from "./link.ts";
 
 /** More pages than this are taken for a server that never ends. */
 const mostPages = 1000;
@@ -29,17 +30,24 @@ const lists: Readonly<Record<ListName, { readonly method: string; readonly capab
     resourceTemplates: { method: "resources/templates/list", capability: "resources" },
   };
 
+/** Whom a server may ask. */
+export interface Asked {
+  /** Who is there whatever is under way; what it can do is what the server is told. */
+  readonly peer: Peer;
+  readonly peers: Peers;
+}
+
 /**
- * Initialises a server over `transport`, within `timeoutMs` once the client is known. What the server asks
- * of the client goes to `peer`; meanwhile `onAlive` is called from time to time, so that the calls that
- * wait for a person do not time out.
+ * Initialises a server over `transport`, within `timeoutMs` once the client is known. What the server asks goes
+ * to the client whose calls are under way, or to `peer` where it cannot be told whose they are; meanwhile the
+ * calls are told that the server is at work, so that those that wait for a person do not time out.
  */
 export async function openSession(
   upstream: string,
   transport: Transport,
   timeoutMs: number,
-  peer: Peer,
-  onAlive: () => void,
+  { peer, peers }: Asked,
+  link: Link,
 ): Promise<Session> {
   const known = (await peer.capabilities) as ClientCapabilities;
   const client = new Client(implementation, { capabilities: known });
@@ -52,9 +60,10 @@ export async function openSession(
     return Promise.resolve();
   };
   client.fallbackRequestHandler = ({ method, params }, { signal }) => {
+    const onAlive = (): void => link.alive();
     onAlive();
     const alive = every(aliveInterval, onAlive);
-    return peer
+    return (peers.only(link.callers()) ?? peer)
       .ask(upstream, method, params ?? {}, signal)
       .catch((error: unknown) => Promise.reject(asWireError(error)))
       .finally(() => {

@@ -1,4 +1,4 @@
-import type { Peer } from "../peer.ts";
+import type { Asked } from "./client.ts";
 import type { Connect, ConnectionEvents } from "./connection.ts";
 import { childEnvironment } from "./environment.ts";
 import { HttpAuth } from "./http-auth.ts";
@@ -16,7 +16,7 @@ export interface ConnectorOptions extends ConnectionEvents {
   /** Of Holdfast; a program gets its own `env` and a safe part of this. */
   readonly environment: NodeJS.ProcessEnv;
   readonly records?: ServerRecords | undefined;
-  readonly peer: Peer;
+  readonly asked: Asked;
   /** Takes the server's secrets out of a text. */
   readonly mask: (text: string) => string;
   /** Where tokens of remote servers are kept. */
@@ -29,12 +29,12 @@ export interface ConnectorOptions extends ConnectionEvents {
 export function connector(
   upstream: string,
   transport: Transport,
-  { environment, records, peer, mask, authFolder, secret, ...events }: ConnectorOptions,
+  { environment, records, asked, mask, authFolder, secret, ...events }: ConnectorOptions,
 ): Connect {
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
     return (timeoutMs, abandon) =>
-      connectStdio(upstream, program, { ...events, peer, records, mask }, timeoutMs, abandon);
+      connectStdio(upstream, program, { ...events, asked, records, mask }, timeoutMs, abandon);
   }
   const { oauth = {} } = transport;
   let auth: HttpAuth | undefined;
@@ -49,7 +49,7 @@ export function connector(
         secret,
         problem: events.problem,
       });
-    return connectHttp(upstream, transport, { ...events, peer, auth }, timeoutMs, abandon);
+    return connectHttp(upstream, transport, { ...events, asked, auth }, timeoutMs, abandon);
   };
 }
 

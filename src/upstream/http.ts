@@ -1,9 +1,8 @@
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
-import type { Peer } from "../peer.ts";
 import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
-import { openSession, plainMessage } from "./client.ts";
+import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
@@ -15,7 +14,7 @@ const olderServer = [400, 404, 405];
 const longestSecondTry = 10_000;
 
 export interface HttpOptions extends ConnectionEvents {
-  readonly peer: Peer;
+  readonly asked: Asked;
   readonly auth?: HttpAuth | undefined;
 }
 
@@ -30,19 +29,19 @@ export async function connectHttp(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { peer } = options;
+  const { asked } = options;
   const target = new HttpTarget(upstream, address, options.auth);
-  await orCancelled(peer.capabilities, abandon);
+  await orCancelled(asked.peer.capabilities, abandon);
   await target.auth?.load();
   const begun = now();
   const http = new HttpConnection(target, address.kind, options);
   try {
-    return await open(http, target, peer, timeoutMs, abandon);
+    return await open(http, target, asked, timeoutMs, abandon);
   } catch (error) {
     if (!olderServer.includes(http.refusedInitialize ?? 0)) throw error;
     const left = Math.max(Math.min(timeoutMs - (now() - begun), longestSecondTry), 1);
     const sse = new HttpConnection(target, "sse", options);
-    return open(sse, target, peer, left, abandon).catch((second: unknown) => {
+    return open(sse, target, asked, left, abandon).catch((second: unknown) => {
       const why = `${messageOf(error)}; and by SSE: ${messageOf(second)}`;
       throw new CallError("unavailable", why, { outcome: "failed", upstream, cause: error });
     });
@@ -53,7 +52,7 @@ export async function connectHttp(
 async function open(
   http: HttpConnection,
   { upstream, url, mask }: HttpTarget,
-  peer: Peer,
+  asked: Asked,
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
@@ -70,7 +69,7 @@ async function open(
   abandon.subscribe(giveUp);
   void http.ended.then(giveUp);
   try {
-    const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
+    const session = openSession(upstream, transport, timeoutMs, asked, link);
     return {
       ...(await orCancelled(session, stop)),
       handle: (call) => link.handle(call),

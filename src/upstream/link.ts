@@ -1,4 +1,4 @@
-import type { Call, JsonObject, Progress, Result } from "../call.ts";
+import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { isObject, keepText, toJson } from "../wire.ts";
 
@@ -76,6 +76,11 @@ export class Link {
       this.#take(id);
       reject(mayHaveHappened(reason));
     }
+  }
+
+  /** Who waits for an answer. */
+  *callers(): Iterable<Caller> {
+    for (const { call } of this.#pending.values()) yield call.caller;
   }
 
   /** How many calls wait for their answer. */

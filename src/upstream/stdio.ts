@@ -2,9 +2,8 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
-import type { Peer } from "../peer.ts";
 import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "../wire.ts";
-import { openSession, plainMessage } from "./client.ts";
+import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
 import { Link } from "./link.ts";
 import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
@@ -14,7 +13,7 @@ const mostWaiting = 64 * 1024 * 1024;
 
 /** What a connection on stdio needs besides its program. */
 export interface StdioOptions extends ConnectionEvents {
-  readonly peer: Peer;
+  readonly asked: Asked;
   /** Keeps account of its process. */
   readonly records?: ServerRecords | undefined;
   /** Takes secrets out of what the server writes, before it is quoted. */
@@ -29,7 +28,7 @@ export async function connectStdio(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { peer, records, mask } = options;
+  const { asked, records, mask } = options;
   const server = new ServerProcess(program, options.stderr, records, mask);
   const writer = new LineWriter(server.stdin);
   const link = new Link(upstream, (message) => {
@@ -54,7 +53,7 @@ export async function connectStdio(
     abandon.subscribe(reject);
   });
   try {
-    const session = openSession(upstream, transport, timeoutMs, peer, () => link.alive());
+    const session = openSession(upstream, transport, timeoutMs, asked, link);
     return {
       ...(await Promise.race([session, lost])),
       handle: (call) => link.handle(call),

@@ -2,8 +2,9 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
-import { PeerSlot } from "../../src/peer.ts";
+import { Peers, PeerSlot } from "../../src/peer.ts";
 import { openSession } from "../../src/upstream/client.ts";
+import { Link } from "../../src/upstream/link.ts";
 
 /** A server that sends `notes` as soon as it is initialised. */
 function serverWith(notes: readonly JsonObject[]): Transport {
@@ -27,7 +28,9 @@ it("keeps the notifications that come before anybody listens, in order", async (
   const notes = ["tools", "prompts"].map((list) => ({
     method: `notifications/${list}/list_changed`,
   }));
-  const session = await openSession("up", serverWith(notes), 1000, new PeerSlot({}), () => {});
+  const asked = { peer: new PeerSlot({}), peers: new Peers() };
+  const link = new Link("up", () => undefined);
+  const session = await openSession("up", serverWith(notes), 1000, asked, link);
   await new Promise(setImmediate);
   const heard: string[] = [];
   session.onNotification((method) => heard.push(method));

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { Call, JsonObject, Progress, Result } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
-import { PeerSlot } from "../../src/peer.ts";
+import { Peers, PeerSlot } from "../../src/peer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
 import { readText } from "../../src/upstream/http-answer.ts";
 import { Fetcher } from "../../src/upstream/http-fetch.ts";
@@ -29,7 +29,11 @@ async function connect(url: string, { kind = "http", headers = {}, abandon }: Ov
   const connection = await connectHttp(
     "web",
     { kind, url, headers },
-    { peer, problem: (problem) => problems.push(problem), stderr: () => expect.unreachable() },
+    {
+      asked: { peer, peers: new Peers() },
+      problem: (problem) => problems.push(problem),
+      stderr: () => expect.unreachable(),
+    },
     2000,
     abandon ?? new Cancel(),
   );
