@@ -67,7 +67,9 @@ export class HttpAuth {
     // The end of a session is not worth a renewal.
     if (refusal === undefined || init.method === "DELETE") return response;
     drop(response);
-    const failure = await this.#renew(used).then(
+    // A renewed token reaches no farther.
+    const renewal = refusal.more ? this.load() : this.#renew(used);
+    const failure = await renewal.then(
       () => undefined,
       (error: unknown) => error,
     );
@@ -133,7 +135,7 @@ export class HttpAuth {
   ): Promise<CallError> {
     const { upstream } = this.#options;
     const { extractWWWAuthenticateParams, computeScopeUnion } = await oauthLibrary();
-    const { scope, resourceMetadataUrl } = extractWWWAuthenticateParams(response);
+    const { scope, resourceMetadataUrl: place } = extractWWWAuthenticateParams(response);
     const { tokens, wanted } = this.#kept;
     // What was granted before must not get lost.
     const before = wanted?.more === true ? wanted.scope : undefined;
@@ -141,7 +143,7 @@ export class HttpAuth {
     await this.#remember({
       more,
       ...(all !== undefined && { scope: all }),
-      ...(resourceMetadataUrl !== undefined && { resourceMetadataUrl: resourceMetadataUrl.href }),
+      ...(place !== undefined && { resourceMetadataUrl: place.href }),
     });
     const command = `run \`holdfast auth ${/^[\w.-]+$/.test(upstream) ? upstream : JSON.stringify(upstream)}\``;
     const words = more
@@ -154,16 +156,19 @@ export class HttpAuth {
     // Without authorisation nothing else can be sent either; a stream for notifications alone is no proof of that.
     const code = more || method !== "POST" ? "denied" : "unavailable";
     const status = response.status;
-    return new CallError(code, `${upstream} ${words}`, { outcome: "failed", upstream, status });
+    // It says nothing of the server's health.
+    const details = { outcome: "failed", upstream, status, local: true } as const;
+    return new CallError(code, `${upstream} ${words}`, details);
   }
 
   async #remember(wanted: Wanted): Promise<void> {
     const { file, problem } = this.#options;
+    const before = this.#kept.wanted;
     // What a token lacks stays known when the token ends.
-    if (isDeepStrictEqual(wanted, this.#kept.wanted) || (this.#kept.wanted?.more && !wanted.more))
-      return;
+    const next = before?.more === true && !wanted.more ? { ...before, ...urlOf(wanted) } : wanted;
+    if (isDeepStrictEqual(next, before)) return;
     await file
-      .update((kept) => ({ ...kept, wanted }))
+      .update((kept) => ({ ...kept, wanted: next }))
       .then((kept) => this.#take(kept))
       .catch((error: unknown) => problem(`what it asks for cannot be kept: ${messageOf(error)}`));
   }
@@ -191,6 +196,9 @@ function withToken(init: RequestInit, token: string | undefined): RequestInit {
   headers.set("authorization", `Bearer ${token}`);
   return { ...init, headers };
 }
+
+const urlOf = ({ resourceMetadataUrl }: Wanted): Pick<Wanted, "resourceMetadataUrl"> =>
+  resourceMetadataUrl === undefined ? {} : { resourceMetadataUrl };
 
 function refusalOf(response: Response): Refusal | undefined {
   if (response.status === 401) return { response, more: false };

@@ -79,7 +79,6 @@ export function withTokens(
     tokens: { ...tokens, issuer, scope: tokens.scope ?? asked },
     expiresAt: lifeMs && at + lifeMs,
     renewAt: lifeMs && at + Math.max(lifeMs - renewAhead, lifeMs * renewAfter),
-    wanted: undefined,
   };
 }
 

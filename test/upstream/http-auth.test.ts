@@ -157,6 +157,31 @@ it.each([
   expect(kept.client?.client_id).toBe(client);
 });
 
+it("renews nothing for want of scopes, and remembers which until a person has granted them", async () => {
+  answers = [gives("two")];
+  const { auth, send, file } = await start();
+  const challenge = 'Bearer error="insufficient_scope", scope="write"';
+  const forbids = (): Promise<Response> =>
+    Promise.resolve(
+      new Response(null, { status: 403, headers: { "www-authenticate": challenge } }),
+    );
+  const refused = { code: "denied", outcome: "failed", local: true, status: 403 };
+  expect(await outcomeOf(auth.send(server, { method: "POST" }, forbids))).toMatchObject(refused);
+  expect(asked).toEqual([]);
+  const wanted = { more: true, scope: "read write" };
+  expect(await file.read()).toMatchObject({ wanted });
+  expect((await send()).status).toBe(200);
+  expect(await file.read()).toMatchObject({ tokens: { access_token: "two" }, wanted });
+});
+
+it("passes on that something is forbidden which no scope would allow", async () => {
+  const { auth } = await start();
+  const { status } = await auth.send(server, { method: "POST" }, () =>
+    Promise.resolve(new Response(null, { status: 403 })),
+  );
+  expect(status).toBe(403);
+});
+
 it("gives up where the new token is refused as well", async () => {
   answers = [gives("three"), gives("four")];
   const { send, sent } = await start();
