@@ -33,7 +33,7 @@ type Progress = { readonly progress: number } | undefined;
 const oddGateway = { mcpServers: { odd: odd() } };
 
 const call = async (client: Client, name: string, args: JsonObject = {}): Promise<string> =>
-  textsOf((await client.callTool({ name, arguments: args })) as JsonObject);
+  textsOf(await client.callTool({ name, arguments: args }));
 
 /** The texts of all blocks. */
 const textsOf = ({ content }: JsonObject): string =>

@@ -140,8 +140,7 @@ export async function sdkClient(
   const client = new Client({ name: "sdk", version: "1.0.0" }, { capabilities });
   prepare(client);
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
-  // Its types do not know exactOptionalPropertyTypes.
-  await client.connect(transport as Parameters<Client["connect"]>[0]);
+  await client.connect(transport);
   atTestEnd(() => client.close());
   return { client, transport };
 }
