@@ -9,7 +9,7 @@ import { isObject } from "../wire.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { HttpOptions } from "./http-options.ts";
-import { isRefusal, json, refusal, refuse, type Refusal } from "./http-reply.ts";
+import { isRefusal, json, refusal, refuse, sessionGone, type Refusal } from "./http-reply.ts";
 import { HttpSessions, type SessionsOptions } from "./http-sessions.ts";
 
 const endpoint = "/mcp";
@@ -20,7 +20,6 @@ const farewell = 500;
 const lookForSlow = 1000;
 
 const invalidRequest = -32600;
-const sessionNotFound = -32001;
 const unsupportedVersion = -32022;
 
 /** Where a request of the newer era names its version. */
@@ -182,7 +181,7 @@ export class HttpFront {
     if (id !== undefined)
       return refuseWith(
         this.#sessions.find(String(id), principal) === undefined
-          ? gone
+          ? sessionGone
           : refusal(400, "Invalid Request: the session is initialised", { code }),
       );
     const session = this.#sessions.open(principal);
@@ -214,7 +213,7 @@ export class HttpFront {
     const id = headers["mcp-session-id"];
     if (id === undefined) return refusal(400, "Bad Request: the Mcp-Session-Id header is missing");
     const session = this.#sessions.find(String(id), principal);
-    if (session === undefined) return gone;
+    if (session === undefined) return sessionGone;
     const version = headers["mcp-protocol-version"];
     if (version === undefined || SUPPORTED_PROTOCOL_VERSIONS.includes(String(version)))
       return session;
@@ -242,7 +241,6 @@ export class HttpFront {
 }
 
 const notAllowed = refusal(405, "Method Not Allowed", { headers: { allow: "GET, POST, DELETE" } });
-const gone = refusal(404, "Session not found", { code: sessionNotFound });
 const full = refusal(503, "Service Unavailable: too many sessions", {
   headers: { "retry-after": "10" },
 });

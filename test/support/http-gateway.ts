@@ -11,6 +11,8 @@ import { atTestEnd, configFile, main, root, temporaryFolder } from "./gateway.ts
 export interface HttpGateway {
   readonly url: string;
   readonly child: ChildProcess;
+  /** Of its config. */
+  readonly file: string;
   readonly state: string;
   readonly stderr: () => string;
   /** Ends it as a service manager does; resolves with its exit code. */
@@ -52,7 +54,7 @@ export async function serveHttp(
     return code;
   };
   atTestEnd(() => stop());
-  return { url: await url, child, state, stderr: () => text, stop };
+  return { url: await url, child, file, state, stderr: () => text, stop };
 }
 
 /** What a raw request was answered with. */
