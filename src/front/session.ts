@@ -157,9 +157,8 @@ export class Session implements Transport {
   }
 
   #takeRequest(id: RequestId, method: string, params: unknown, message: JsonObject): void {
-    if (isListMethod(method)) void this.#sendList(id, method);
+    if (isListMethod(method) || method === "tasks/list") this.#list(id, method, params);
     else if (method === "logging/setLevel") this.#setLevel(id, params);
-    else if (method === "tasks/list") this.#listTasks(id);
     else {
       const wrong = wrongParams(params);
       if (wrong !== undefined) this.#error(id, wrong);
@@ -235,6 +234,15 @@ export class Session implements Transport {
       cancelled(typeof reason === "string" ? reason : "the client took it back"),
     );
     return true;
+  }
+
+  /** Lists come whole, so no cursor was ever given. */
+  #list(id: RequestId, method: ListMethod | "tasks/list", params: unknown): void {
+    const cursor = isObject(params) ? params["cursor"] : undefined;
+    if (cursor !== undefined && cursor !== null)
+      this.#error(id, { code: invalidParams, message: `Unknown cursor: ${toJson(cursor)}` });
+    else if (method === "tasks/list") this.#listTasks(id);
+    else void this.#sendList(id, method);
   }
 
   async #sendList(id: RequestId, method: ListMethod): Promise<void> {

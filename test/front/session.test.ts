@@ -175,3 +175,20 @@ it("asks the client nothing for a server before the client says that it is initi
   expect(await asked).toEqual({ roots: [] });
   expect(await takenBack).toMatchObject({ message: "no longer" });
 });
+
+describe("a client that pages", () => {
+  const { request } = setUp(() => Promise.resolve(ok()));
+
+  it.each([
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "tasks/list",
+  ])("is refused a cursor that it was never given: %s", async (method) => {
+    expect(await request(method, { cursor: "made up" })).toEqual([
+      { jsonrpc: "2.0", id: 1, error: { code: -32602, message: 'Unknown cursor: "made up"' } },
+    ]);
+    expect(await request(method, { cursor: null })).toMatchObject([{ id: 1, result: {} }]);
+  });
+});
