@@ -1,47 +1,56 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Bench, nameOf, type Cell } from "../support/matrix/cell.ts";
-import { checks } from "../support/matrix/checks.ts";
-import type { Era, Transport } from "../support/matrix/client.ts";
+import { Bench, direct, nameOf, through, type Cell } from "../support/matrix/cell.ts";
+import { checks, type Check } from "../support/matrix/checks.ts";
 import { Peers } from "../support/matrix/peers.ts";
-
-const eras: readonly Era[] = ["2025", "2026"];
-const transports: readonly Transport[] = ["stdio", "http"];
-
-/** Without the gateway, so that it is the gateway that is tested, and not the servers and clients of these tests. */
-const direct: readonly Cell[] = eras.flatMap((era) =>
-  transports.map((back) => ({ client: era, server: era, back })),
-);
-const through: readonly Cell[] = eras.flatMap((client) =>
-  transports.flatMap((front) =>
-    eras.flatMap((server) => transports.map((back) => ({ client, front, server, back }))),
-  ),
-);
 
 const peers = new Peers();
 afterAll(() => peers.close());
 
-describe.each([...direct, ...through].map((cell) => [nameOf(cell), cell] as const))(
+const isPossible = ({ impossible }: Check, cell: Cell): boolean => impossible?.(cell) === undefined;
+
+const benchOf = async (cell: Cell): Promise<Bench> => new Bench(cell, await peers.clientIn(cell));
+
+const named = (some: readonly Check[]): [string, Check][] =>
+  some.map((check) => [check.name, check]);
+
+describe.each([...direct, ...through.flat()].map((cell) => [nameOf(cell), cell] as const))(
   "%s",
   (_, cell) => {
     let bench: Bench;
     beforeAll(async () => {
-      bench = new Bench(cell, await peers.clientIn(cell));
+      bench = await benchOf(cell);
     });
 
-    it.each(checks.filter(({ impossible }) => impossible?.(cell) === undefined))(
-      "$name",
-      async ({ run }) => {
-        expect.hasAssertions();
-        await run(bench);
-      },
+    const here = checks.filter(
+      (check) => isPossible(check, cell) && (check.isSlow !== true || cell.front === undefined),
     );
+    it.each(named(here))("%s", async (__, { run }) => {
+      expect.hasAssertions();
+      await run(bench);
+    });
   },
 );
+
+describe.each(
+  through.map(
+    (cells) =>
+      [
+        `a client of ${cells[0]?.client} by ${cells[0]?.front}, through the gateway, at all servers at once`,
+        cells,
+      ] as const,
+  ),
+)("%s", (_, cells) => {
+  it.each(named(checks.filter(({ isSlow }) => isSlow === true)))("%s", async (__, check) => {
+    expect.hasAssertions();
+    const benches = await Promise.all(cells.filter((cell) => isPossible(check, cell)).map(benchOf));
+    await Promise.all(benches.map((bench) => check.run(bench)));
+  });
+});
 
 it("leaves out only what cannot be", () => {
   const left: Record<string, number> = {};
   for (const { name, impossible } of checks)
-    for (const cell of through) {
+    for (const cell of through.flat()) {
       const reason = impossible?.(cell);
       if (reason === undefined) continue;
       const what = `${name}: ${reason}`;
@@ -52,5 +61,7 @@ it("leaves out only what cannot be", () => {
     "passes no log messages that the client did not ask for: a server of 2025 chooses what it logs until a level is set": 8,
     "runs tasks: begun, watched, listed, cancelled, and their result taken: a client begins a task of 2025, and a server one of 2026, which the reference client takes none of": 12,
     "tells the server that the client's roots have changed: 2026-07-28 has no notifications of clients but cancels": 12,
+    "tells a server its client's own error: 2026-07-28 has no way to answer a server with an error": 12,
+    "sends its client to a URL first, and tells when it was there: a server of 2026-07-28 asks for that as for all else": 8,
   });
 });

@@ -15,6 +15,21 @@ export const nameOf = ({ client, front, server, back }: Cell): string =>
     ? `a client of ${client} at a server of ${server} by ${back}`
     : `a client of ${client} by ${front}, through the gateway, at a server of ${server} by ${back}`;
 
+const eras: readonly Era[] = ["2025", "2026"];
+const transports: readonly Transport[] = ["stdio", "http"];
+
+/** Without the gateway, so that it is the gateway that is tested, and not the servers and clients of these tests. */
+export const direct: readonly Cell[] = eras.flatMap((era) =>
+  transports.map((back) => ({ client: era, server: era, back })),
+);
+
+/** Every client at every server, all of one client's together. */
+export const through: readonly (readonly Cell[])[] = eras.flatMap((client) =>
+  transports.map((front) =>
+    eras.flatMap((server) => transports.map((back) => ({ client, front, server, back }))),
+  ),
+);
+
 /** What tells one server's names from another's. */
 export const idOf = ({ server, back }: Pick<Cell, "server" | "back">): string =>
   `${back}${server.slice(2)}`;
@@ -46,7 +61,9 @@ export class Bench {
 
   /** The text of what a tool answers, read as JSON. */
   async callForJson(name: string, args: JsonObject): Promise<JsonObject> {
-    return JSON.parse(textOf(await this.call(name, args))) as JsonObject;
+    const result = await this.call(name, args);
+    if (result["isError"] === true) throw new Error(textOf(result));
+    return JSON.parse(textOf(result)) as JsonObject;
   }
 
   /** The result without what the protocol's machinery adds to it. */

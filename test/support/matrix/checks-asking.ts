@@ -1,6 +1,9 @@
 import { expect } from "vitest";
 import type { JsonObject } from "../../../src/call.ts";
+import { textOf } from "../raw-client.ts";
+import type { Bench } from "./cell.ts";
 import type { Check } from "./checks.ts";
+import { until } from "./client.ts";
 
 /** What a server may ask, by name, and what the client answers. */
 const requests = {
@@ -57,6 +60,21 @@ const askOnce = (name: keyof typeof requests): Check => ({
   },
 });
 
+/** Has the client answer otherwise for as long as `run` takes. */
+async function answering(
+  { client }: Bench,
+  method: string,
+  answer: () => JsonObject,
+  run: () => Promise<void>,
+): Promise<void> {
+  client.answers[method] = answer;
+  try {
+    await run();
+  } finally {
+    delete client.answers[method];
+  }
+}
+
 export const askingChecks: readonly Check[] = [
   askOnce("form"),
   askOnce("sampling"),
@@ -95,6 +113,69 @@ export const askingChecks: readonly Check[] = [
       const methods = bench.client.asked.slice(from).map(({ method }) => method);
       expect(methods.slice(0, 2).toSorted()).toEqual(["elicitation/create", "roots/list"]);
       expect(methods.slice(2).toSorted()).toEqual(["elicitation/create", "sampling/createMessage"]);
+    },
+  },
+  {
+    name: "tells a server that its client declines, or takes back what it is asked",
+    run: async (bench) => {
+      for (const action of ["decline", "cancel"])
+        await answering(
+          bench,
+          "elicitation/create",
+          () => ({ action }),
+          async () => {
+            expect(await bench.callForJson("ask", { rounds: [{ it: requests.form }] })).toEqual({
+              it: { action },
+            });
+          },
+        );
+    },
+  },
+  {
+    name: "tells a server its client's own error",
+    impossible: ({ client, server }) =>
+      client === "2026" || server === "2026"
+        ? "2026-07-28 has no way to answer a server with an error"
+        : undefined,
+    run: async (bench) => {
+      const error = { code: -31001, message: "Not today", data: { why: "it is Sunday" } };
+      const fail = (): never => {
+        throw Object.assign(new Error(error.message), error);
+      };
+      await answering(bench, "sampling/createMessage", fail, async () => {
+        const name = bench.name("ask");
+        const call = { name, arguments: { rounds: [{ it: requests.sampling }] } };
+        expect(await bench.refusal("tools/call", call)).toEqual(error);
+      });
+    },
+  },
+  {
+    name: "sends its client to a URL first, and tells when it was there",
+    impossible: ({ server }) =>
+      server === "2026" ? "a server of 2026-07-28 asks for that as for all else" : undefined,
+    run: async (bench) => {
+      const elicitationId = `${bench.cell.client}-${bench.cell.front}`;
+      const call = { name: bench.name("visit"), arguments: { elicitationId } };
+      const place = { message: "Go there first", url: "https://example.com/visit" };
+      const from = bench.client.asked.length;
+      if (bench.cell.client === "2025") {
+        expect(await bench.refusal("tools/call", call)).toMatchObject({
+          code: -32042,
+          data: { elicitations: [{ mode: "url", elicitationId, ...place }] },
+        });
+        const complete = "notifications/elicitation/complete";
+        await until(() =>
+          bench.client.notes.some(
+            ({ method, params }) =>
+              method === complete && params["elicitationId"] === elicitationId,
+          ),
+        );
+      }
+      // One of the newer era is asked at once, and the call repeated.
+      expect(textOf(await bench.request("tools/call", call))).toBe("visited");
+      expect(bench.client.asked.slice(from)).toMatchObject(
+        bench.cell.client === "2025" ? [] : [{ method: "elicitation/create", params: place }],
+      );
     },
   },
   {

@@ -9,6 +9,8 @@ export interface Check {
   readonly name: string;
   /** Why it cannot be in that cell; undefined where it can. */
   readonly impossible?: (cell: Cell) => string | undefined;
+  /** Whether the gateway takes its time, so that all servers are checked at once. Default: false. */
+  readonly isSlow?: boolean;
   readonly run: (bench: Bench) => Promise<void>;
 }
 

@@ -23,6 +23,7 @@ export async function connect2025(target: Target): Promise<MatrixClient> {
   const client = new Client({ name: "matrix-client-2025", version: "1.0.0" }, { capabilities });
   const notes: MatrixClient["notes"] = [];
   const asked: MatrixClient["asked"] = [];
+  const answers: MatrixClient["answers"] = {};
   const progress = new ProgressWatch();
   client.setNotificationHandler(ProgressNotificationSchema, ({ params }) => progress.take(params));
   client.fallbackNotificationHandler = ({ method, params = {} }) => {
@@ -31,7 +32,7 @@ export async function connect2025(target: Target): Promise<MatrixClient> {
   };
   client.fallbackRequestHandler = ({ method, params = {} }) => {
     asked.push({ method, params });
-    return Promise.resolve(answerOf(method, params));
+    return Promise.resolve().then(() => answers[method]?.() ?? answerOf(method, params));
   };
   const transport = transportTo(target);
   await client.connect(transport);
@@ -48,6 +49,7 @@ export async function connect2025(target: Target): Promise<MatrixClient> {
     capabilities: client.getServerCapabilities() as JsonObject,
     notes,
     asked,
+    answers,
     request,
     async logging(wanted, params) {
       if (level !== wanted) await request("logging/setLevel", { level: wanted });

@@ -34,6 +34,7 @@ export async function connect2026(target: Target): Promise<MatrixClient> {
   );
   const notes: MatrixClient["notes"] = [];
   const asked: MatrixClient["asked"] = [];
+  const answers: MatrixClient["answers"] = {};
   const progress = new ProgressWatch();
   client.setNotificationHandler("notifications/progress", ({ params }) => progress.take(params));
   client.fallbackNotificationHandler = ({ method, params = {} }) => {
@@ -43,7 +44,7 @@ export async function connect2026(target: Target): Promise<MatrixClient> {
   for (const method of ["roots/list", "sampling/createMessage", "elicitation/create"] as const)
     client.setRequestHandler(method, ({ params }: { params?: JsonObject | undefined }) => {
       asked.push({ method, params: params ?? {} });
-      return answerOf(method, params ?? {}) as never;
+      return (answers[method]?.() ?? answerOf(method, params ?? {})) as never;
     });
   await client.connect(transportTo(target));
   const listen = async (filter: SubscriptionFilter): Promise<() => Promise<void>> => {
@@ -56,6 +57,7 @@ export async function connect2026(target: Target): Promise<MatrixClient> {
     capabilities: client.getServerCapabilities() as JsonObject,
     notes,
     asked,
+    answers,
     request: (method, params = {}, { signal, onProgress } = {}) =>
       client
         .request({ method, params: progress.params(params, onProgress) }, anyResult, {

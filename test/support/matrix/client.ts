@@ -33,6 +33,8 @@ export interface MatrixClient {
   readonly capabilities: JsonObject;
   /** Every notification that came, in order, but for progress. */
   readonly notes: { readonly method: string; readonly params: JsonObject }[];
+  /** How what the server asks is answered other than usual, by method; what is thrown is the client's error. */
+  readonly answers: Record<string, () => JsonObject>;
   /** Everything that the server asked of the client, in order. */
   readonly asked: { readonly method: string; readonly params: JsonObject }[];
   /** Resolves with the result as it came; rejects with an `RpcFailure`. */

@@ -10,6 +10,7 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import {
   ResultSchema,
   RootsListChangedNotificationSchema,
+  UrlElicitationRequiredError,
 } from "@modelcontextprotocol/sdk/types.js";
 import { behaviourOf } from "./behaviour.mjs";
 import { toolsOf } from "./contents.mjs";
@@ -26,26 +27,44 @@ const capabilities = {
   logging: {},
   tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
-const task = {
-  name: "task",
-  inputSchema: { type: "object" },
-  execution: { taskSupport: "optional" },
-};
-
 const plain = toolsOf(id).find(({ name }) => name === "kinds");
-const ownTools = [task, { ...plain, name: "release" }, { ...plain, name: "roots_changed" }];
+const ownTools = [
+  { ...plain, name: "task", execution: { taskSupport: "optional" } },
+  ...["release", "roots_changed", "visit"].map((name) => ({ ...plain, name })),
+];
 
-/** Runs as a task where the client asked for one: begun at once, and done when `release` is called with its id. */
+const text = (value) => ({ content: [{ type: "text", text: value }] });
+/** How each task is ended, by its id. */
 const tasks = new Map();
+/** Ids of places that clients have been sent to. */
+const visited = new Set();
 
-const taskResult = { content: [{ type: "text", text: "the task is done" }] };
-
-async function startTask(params, taskStore) {
-  if (!params.task) return taskResult;
-  const made = await taskStore.createTask({ ttl: params.task.ttl, pollInterval: 10 });
-  tasks.set(made.taskId, () => taskStore.storeTaskResult(made.taskId, "completed", taskResult));
-  return { task: made };
-}
+/** What only this era has, by the name of the tool. */
+const own = {
+  /** A task where the client asked for one, which ends when `release` is called. */
+  async task({ task }, { taskStore }) {
+    const result = text("the task is done");
+    if (!task) return result;
+    const made = await taskStore.createTask({ ttl: task.ttl, pollInterval: 10 });
+    tasks.set(made.taskId, () => taskStore.storeTaskResult(made.taskId, "completed", result));
+    return { task: made };
+  },
+  release: ({ arguments: { taskId } }) =>
+    tasks
+      .get(taskId)()
+      .then(() => text("released")),
+  /** Refuses until the client has been sent to a URL, and tells when it was there. */
+  visit({ arguments: { elicitationId } }, { sendNotification }) {
+    if (visited.has(elicitationId)) return text("visited");
+    visited.add(elicitationId);
+    const told = { method: "notifications/elicitation/complete", params: { elicitationId } };
+    void sendNotification(told);
+    const url = "https://example.com/visit";
+    throw new UrlElicitationRequiredError([
+      { mode: "url", message: "Go there first", url, elicitationId },
+    ]);
+  },
+};
 
 function connect(transport) {
   const server = new Server(
@@ -100,13 +119,8 @@ function connect(transport) {
         subscribed.delete(params.uri);
         return {};
       case "tools/call":
-        if (params.name === task.name) return startTask(params, extra.taskStore);
-        if (params.name === "release") {
-          await tasks.get(params.arguments.taskId)();
-          return { content: [] };
-        }
-        if (params.name === "roots_changed")
-          return { content: [{ type: "text", text: String(rootsChanged) }] };
+        if (params.name === "roots_changed") return text(String(rootsChanged));
+        if (Object.hasOwn(own, params.name)) return own[params.name](params, extra);
     }
     const result = await behave(method, params, around(params, extra));
     return method === "tools/list" && result.nextCursor === undefined
