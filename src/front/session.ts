@@ -15,7 +15,7 @@ import {
   type RpcError,
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import type { PeerSlot } from "../peer.ts";
+import type { Peer, PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
@@ -83,6 +83,7 @@ export class Session implements Transport {
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
   #level: unknown;
+  #hasMet = false;
   #caller: Caller;
   #server: Server | undefined;
 
@@ -130,7 +131,7 @@ export class Session implements Transport {
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(message);
     else {
-      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      if (!beforeInitialize.has(method)) this.#meet({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -313,7 +314,14 @@ export class Session implements Transport {
     });
   }
 
+  /** The client has begun, and can be told of things from now on. */
+  #meet(capabilities: JsonObject, ask?: Peer["ask"]): void {
+    this.#hasMet = true;
+    this.#options.peer.introduce(capabilities, ask);
+  }
+
   #notified(upstream: string, method: string, params: JsonObject): void {
+    if (!this.#hasMet) return;
     if (method === "notifications/message") {
       const { logger } = params;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
@@ -333,7 +341,7 @@ export class Session implements Transport {
       this.#caller = { ...this.#caller, client: words.join(" ") };
     }
     this.#toSdk(message);
-    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
+    this.#meet(isObject(announced) ? announced : {}, this.#asking.ask);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */

@@ -192,3 +192,14 @@ describe("a client that pages", () => {
     expect(await request(method, { cursor: null })).toMatchObject([{ id: 1, result: {} }]);
   });
 });
+
+it("tells a client nothing before it has begun", async () => {
+  const { request, notified, sent } = setUp(() => Promise.resolve(ok()));
+  notified("notifications/message", { level: "info", data: "early" });
+  await request("ping");
+  notified("notifications/message", { level: "info", data: "still early" });
+  expect(sent).toEqual([{ jsonrpc: "2.0", id: 1, result: {} }]);
+  await request("tools/list");
+  notified("notifications/message", { level: "info", data: "now" });
+  expect(sent.at(-1)).toMatchObject({ params: { data: "now" } });
+});

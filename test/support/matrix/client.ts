@@ -72,6 +72,9 @@ export const answerOf = (method: string, params: JsonObject): JsonObject => {
 /** The error of either SDK as it was on the wire. */
 export function failureOf(error: unknown): RpcFailure {
   const { code, message, data } = error as RpcFailure;
+  // The reference client does not look into an answer that has a status of its own.
+  const text = typeof code === "string" ? (data as { text?: string } | undefined)?.text : undefined;
+  if (text !== undefined) return (JSON.parse(text) as { error: RpcFailure }).error;
   const plain = message.replace(/^(?:MCP error -?\d+: )+/, "");
   return { code, message: plain, ...(data !== undefined && { data }) };
 }

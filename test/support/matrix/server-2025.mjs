@@ -88,7 +88,12 @@ function connect(transport) {
           params: { ...progress, progressToken },
         });
       },
-      log: (level, data) => server.sendLoggingMessage({ level, data, logger: "main" }, sessionId),
+      async log(level, data) {
+        if (server.isMessageIgnored(level, sessionId)) return;
+        // On the stream of the request, where the SDK's own helper uses that of the session.
+        const said = { level, data, logger: "main" };
+        await sendNotification({ method: "notifications/message", params: said });
+      },
       async ask(rounds) {
         const answers = {};
         for (const round of rounds)
