@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bench, direct, nameOf, through, type Cell } from "../support/matrix/cell.ts";
 import { checks, type Check } from "../support/matrix/checks.ts";
+import { pairChecks } from "../support/matrix/checks-pairs.ts";
 import { Peers } from "../support/matrix/peers.ts";
 
 const peers = new Peers();
@@ -44,6 +45,26 @@ describe.each(
     expect.hasAssertions();
     const benches = await Promise.all(cells.filter((cell) => isPossible(check, cell)).map(benchOf));
     await Promise.all(benches.map((bench) => check.run(bench)));
+  });
+});
+
+/** The gateway by HTTP has several clients at once. */
+const pairs = through
+  .flat()
+  .filter(({ front }) => front === "http")
+  .flatMap((one) =>
+    (["2025", "2026"] as const)
+      .filter((client) => client >= one.client)
+      .map((client) => ({ one, two: { ...one, client } })),
+  );
+
+describe.each(
+  pairs.map(({ one, two }) => [`${nameOf(one)}, and another of ${two.client}`, one, two] as const),
+)("%s", (_, one, two) => {
+  it.each(pairChecks.map(({ name, run }) => [name, run] as const))("%s", async (__, run) => {
+    const second = new Bench(two, await peers.clientIn(two, "second"));
+    expect.hasAssertions();
+    await run(await benchOf(one), second);
   });
 });
 

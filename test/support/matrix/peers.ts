@@ -29,11 +29,11 @@ export class Peers {
   #config: Promise<string[]> | undefined;
   readonly #clients = new Map<string, Promise<MatrixClient>>();
 
-  /** The client of that cell. All cells with the same way to the same gateway share it. */
-  clientIn({ client, front, server, back }: Cell): Promise<MatrixClient> {
+  /** The client of that cell, or another. All cells with the same way to the same gateway share it. */
+  clientIn({ client, front, server, back }: Cell, which = "first"): Promise<MatrixClient> {
     return front === undefined
-      ? this.#client(`${client} ${back}`, client, () => this.#server({ server, back }))
-      : this.#client(`${client} gateway ${front}`, client, () => this.#gateway(front));
+      ? this.#client(`${which} ${client} ${back}`, client, () => this.#server({ server, back }))
+      : this.#client(`${which} ${client} gateway ${front}`, client, () => this.#gateway(front));
   }
 
   async close(): Promise<void> {

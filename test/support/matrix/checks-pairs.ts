@@ -1,0 +1,109 @@
+import { expect } from "vitest";
+import type { Bench } from "./cell.ts";
+import { until } from "./client.ts";
+
+/** Something that two clients of one gateway do at the same time, at the same server. */
+export interface PairCheck {
+  readonly name: string;
+  readonly run: (one: Bench, two: Bench) => Promise<void>;
+}
+
+const form = {
+  method: "elicitation/create",
+  params: {
+    mode: "form",
+    message: "Your name?",
+    requestedSchema: { type: "object", properties: { name: { type: "string" } } },
+  },
+};
+
+/** What came to a client from now on, but for answers. */
+const watch = ({ client }: Bench, method: string): (() => unknown[]) => {
+  const from = client.notes.length;
+  return () =>
+    client.notes.slice(from).flatMap((note) => (note.method === method ? [note.params] : []));
+};
+
+export const pairChecks: readonly PairCheck[] = [
+  {
+    name: "are each asked what belongs to their own calls",
+    run: async (one, two) => {
+      const names = new Map([
+        [one, "Ada"],
+        [two, "Grace"],
+      ]);
+      for (const [{ client }, name] of names)
+        client.answers["elicitation/create"] = () => ({ action: "accept", content: { name } });
+      try {
+        const turns = [one, two, two, one, one, two];
+        const heard = await Promise.all(
+          turns.map((bench) => bench.callForJson("ask", { rounds: [{ a: form }, { b: form }] })),
+        );
+        expect(heard).toEqual(
+          turns.map((bench) => {
+            const answer = { action: "accept", content: { name: names.get(bench) } };
+            return { a: answer, b: answer };
+          }),
+        );
+      } finally {
+        for (const { client } of names.keys()) delete client.answers["elicitation/create"];
+      }
+    },
+  },
+  {
+    name: "are told of changes for as long as they themselves want to know",
+    run: async (one, two) => {
+      const uri = `matrix://${one.id}/text`;
+      const updates = [watch(one, updated), watch(two, updated)] as const;
+      const end = [await one.client.subscribe(uri), await two.client.subscribe(uri)] as const;
+      await one.call("touch", { uri });
+      await until(() => updates.every((told) => told().length > 0));
+      await end[1]();
+      const before = updates.map((told) => told().length);
+      await two.call("touch", { uri });
+      await until(() => updates[0]().length > (before[0] ?? 0));
+      await end[0]();
+      await two.call("echo");
+      expect(updates[1]().length).toBe(before[1]);
+    },
+  },
+  {
+    name: "take back their own calls alone",
+    run: async (one, two) => {
+      const keys = ["one", "two"].map((key) => `${key}-${one.cell.client}-${two.cell.client}`);
+      const taken = new AbortController();
+      const ended = one.call("hang", { key: keys[0] }, { signal: taken.signal }).catch(() => {});
+      const other = new AbortController();
+      const still = two
+        .call("hang", { key: keys[1] }, { signal: other.signal })
+        .then(() => "answered")
+        .catch(() => "ended");
+      await Promise.all([one.call("echo"), two.call("echo")]);
+      taken.abort();
+      await ended;
+      await one.call("cancelled", { key: keys[0] });
+      expect(await Promise.race([still, two.call("echo").then(() => "still there")])).toBe(
+        "still there",
+      );
+      other.abort();
+      expect(await still).toBe("ended");
+      await two.call("cancelled", { key: keys[1] });
+    },
+  },
+  {
+    name: "are told what their own calls log",
+    run: async (one, two) => {
+      const logged = watch(two, "notifications/message");
+      const mine = watch(one, "notifications/message");
+      await one.client.request(
+        "tools/call",
+        await one.client.logging("info", { name: one.name("log"), arguments: {} }),
+      );
+      await until(() => mine().length >= 2);
+      await two.call("echo");
+      expect(logged()).toEqual([]);
+    },
+  },
+];
+
+const updated = "notifications/resources/updated";
