@@ -20,10 +20,12 @@ import { stack, type Stack } from "./policies/stack.ts";
 import { valueOf } from "./result-value.ts";
 import { MemoryStore } from "./stores/memory.ts";
 import type { CacheStore, Invalidation } from "./stores/store.ts";
+import type { Connect } from "./upstream/connection.ts";
 import { connector } from "./upstream/connector.ts";
 import { ManifestFile } from "./upstream/manifest.ts";
 import type { ServerRecords } from "./upstream/process.ts";
 import { RemoteUpstream } from "./upstream/remote.ts";
+import { SharedUpstream } from "./upstream/shared.ts";
 import { pause } from "./wait.ts";
 
 /** What servers have in common. */
@@ -46,6 +48,8 @@ export interface Services {
 /** A server's connection and what is kept of it, which outlive a change of its policies. */
 export interface Started {
   readonly remote: RemoteUpstream;
+  /** The same with the connections that are not everybody's. */
+  readonly shared: SharedUpstream;
   readonly manifest: ManifestFile;
   readonly epoch: Epoch;
 }
@@ -54,7 +58,7 @@ export interface Started {
 export function startServer(
   server: ServerConfig,
   services: Services,
-  predecessor: RemoteUpstream | undefined,
+  predecessor: Started | undefined,
 ): Started {
   const { name, transport, startTimeoutMs, idleStopMs } = server;
   const { report, environment, records, folders, asked } = services;
@@ -62,30 +66,63 @@ export function startServer(
     report({ type: "upstream.problem", upstream: name, problem });
   const manifest = new ManifestFile(folders.manifests, transport, tell);
   const disabled = server.disabled ? "it is disabled in config" : server.problem;
+  let known = disabled === undefined ? manifest.read() : undefined;
+  const asks = known?.asks === true;
+  const onAsked = (): void => {
+    if (!shared.asked() || known === undefined) return;
+    known = { ...known, asks: true };
+    manifest.write(known);
+  };
+  const connectFor = (peer: Peer): Connect =>
+    connector(name, transport, {
+      environment,
+      records,
+      asked: { peer, peers: asked.peers, onAsked },
+      mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
+      problem: tell,
+      stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
+    });
   const remote = new RemoteUpstream({
     name,
     startTimeoutMs,
     idleStopMs,
     report,
     disabled,
-    predecessor,
+    predecessor: predecessor?.remote,
     accept: acceptLists(name, report),
-    connect: connector(name, transport, {
-      environment,
-      records,
-      asked,
-      mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
-      problem: tell,
-      stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
-    }),
-    manifest: disabled === undefined ? manifest.read() : undefined,
-    remember: (known) => {
+    connect: connectFor(asked.peer),
+    manifest: known,
+    remember: (found) => {
+      known = shared.asks ? { ...found, asks: true } : found;
       manifest.write(known);
       services.invalidate({ upstream: name });
     },
   });
-  return { remote, manifest, epoch: new Epoch() };
+  const shared = new SharedUpstream({
+    remote,
+    asks,
+    peers: asked.peers,
+    peer: asked.peer,
+    predecessor: predecessor?.shared,
+    open: (peer, idleMs = idleStopMs) =>
+      new RemoteUpstream({
+        name,
+        startTimeoutMs,
+        idleStopMs: idleMs,
+        // What state the server is in is told by the connection of all.
+        report: (event) => event.type === "upstream.state" || report(event),
+        accept: (_list, items) => Promise.resolve(items),
+        connect: withoutLists(connectFor(peer)),
+        remember: () => {},
+      }),
+  });
+  return { remote, shared, manifest, epoch: new Epoch() };
 }
+
+/** What a server lists is known already. */
+const withoutLists =
+  (connect: Connect): Connect =>
+  async (...given) => ({ ...(await connect(...given)), list: () => Promise.resolve([]) });
 
 /** An entry, and what is told and done beside its calls. */
 export interface ServerEntry extends Entry {
@@ -96,7 +133,7 @@ export interface ServerEntry extends Entry {
 /** The stack of a server, as config has it. */
 export function serverEntry(
   server: ServerConfig,
-  { remote, epoch }: Started,
+  { remote, shared, epoch }: Started,
   services: Services,
 ): ServerEntry {
   const { policies, overrides, name } = server;
@@ -127,7 +164,8 @@ export function serverEntry(
     policiesOf,
     allPolicies: all,
     middlewares: services.middlewares,
-    untilReady: (call) => remote.ready(call),
+    untilReady: (call) => shared.ready(call),
+    scopeOf: (call) => shared.scopeOf(call),
     supersedeKeyOf:
       keys.size === 0
         ? undefined
@@ -156,7 +194,7 @@ export function serverEntry(
     keep: services.keep,
   });
   return {
-    upstream: remote,
+    upstream: shared,
     shelf: server,
     stack: parts.middlewares,
     isAvailable: () =>

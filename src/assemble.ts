@@ -205,7 +205,7 @@ export class Holdfast {
     const known = this.#running.map(({ remote }) => remote.known);
     this.#listed = firstTries(known, this.peer.capabilities);
     const kept = new Set(this.#running.map(({ remote }) => remote));
-    for (const { remote } of before.values()) if (!kept.has(remote)) void retire(remote);
+    for (const { remote, shared } of before.values()) if (!kept.has(remote)) void retire(shared);
     const names = new Set(servers.map(({ name }) => name));
     for (const name of before.keys()) if (!names.has(name)) this.#metrics.forget(name);
   }
@@ -253,15 +253,15 @@ export class Holdfast {
       return before;
     const services = { ...this.#services, middlewares };
     const kept = before !== undefined && sameProcess(before.server, server);
-    const started = kept ? before : startServer(server, services, before?.remote);
-    const { remote, manifest, epoch } = started;
+    const started = kept ? before : startServer(server, services, before);
+    const { remote, shared, manifest, epoch } = started;
     const keepsStack = kept && sameMiddlewares && sameStack(before.server, server);
     // A new stack has new circuits, of which one may be open from the start.
     if (!keepsStack) this.#metrics.forgetCircuits(server.name);
     const entry = keepsStack
       ? { ...before.entry, shelf: server }
       : serverEntry(server, started, services);
-    return { server, remote, manifest, epoch, entry, middlewares };
+    return { server, remote, shared, manifest, epoch, entry, middlewares };
   }
 
   /** Keeps what has to be done when something happens to a server. */
@@ -363,9 +363,9 @@ const sameProcess = (a: ServerConfig, b: ServerConfig): boolean =>
   );
 
 /** Closes a server when its calls under way are done, or have had their time. */
-async function retire(remote: Started["remote"]): Promise<void> {
+async function retire(shared: Started["shared"]): Promise<void> {
   const until = now() + drain;
   // oxlint-disable-next-line no-await-in-loop -- it waits
-  while (remote.inFlight() > 0 && now() < until) await sleep(drainTick);
-  await remote.close();
+  while (shared.inFlight() > 0 && now() < until) await sleep(drainTick);
+  await shared.close();
 }

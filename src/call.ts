@@ -92,12 +92,21 @@ export type Handle = (call: Call) => Promise<Result>;
 
 export type Middleware = (next: Handle) => Handle;
 
+/** Whether a caller is meant. */
+export type IsFor = (caller: Caller) => boolean;
+
 /** What an upstream tells of itself. */
 export interface Watcher {
   /** What `lists()` answers has changed. */
   changed(): void;
-  /** The server sent a notification that is meant for clients. */
-  notified(method: string, params: JsonObject): void;
+  /** The server sent a notification that is meant for clients: those of `isFor`, else all. */
+  notified(method: string, params: JsonObject, isFor?: IsFor): void;
+}
+
+/** How long, in milliseconds, a client may take a list or a resource for fresh, and whether for all users. */
+export interface Freshness {
+  readonly ttlMs: number;
+  readonly cacheScope: "public" | "private";
 }
 
 /** Something that has tools and answers calls. */
@@ -109,9 +118,11 @@ export interface Upstream {
   instructions(): string | undefined;
   /** Whether its server announced a capability, such as `logging` or `resources`; false where it is not known. */
   can(capability: string): boolean;
+  /** How long a list of it may be taken for fresh; undefined where its server does not say. */
+  freshness?(list: keyof Lists): Freshness | undefined;
   readonly handle: Handle;
-  /** Sends a notification of a client, where it is connected. */
-  notify(method: string, params: JsonObject): void;
+  /** Sends a notification of the client of session `from`, where it is connected. */
+  notify(method: string, params: JsonObject, from?: string): void;
   /** While held, no more than is under way is read from its server: who is to get it reads too slowly. */
   hold(held: boolean): void;
   /** A session has ended: what it wanted to be told, and what is its own, ends with it. */

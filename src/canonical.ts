@@ -36,6 +36,15 @@ function sorted(value: unknown): string {
   }
 }
 
+/** Whose calls may share answers: those of the same scope. Undefined: the call shares none with any. */
+export type ScopeOf = (call: Call) => string | undefined;
+
+/** A key with the scope of its call; undefined where it shares no answers. */
+export function scopedKey(call: Call, key: string, scopeOf?: ScopeOf): string | undefined {
+  const scope = scopeOf === undefined ? "" : scopeOf(call);
+  return scope === "" ? key : scope && `${scope}\n${key}`;
+}
+
 /** What tells a call from others: calls with the same key ask the same of the same upstream. */
 export function callKey({ upstream, method, tool, params, meta }: Call): string {
   const metaText = meta === undefined ? "" : membersText(meta, tracing);

@@ -1,4 +1,4 @@
-import type { Call, Caller, Deadline, Handle, JsonObject, Middleware } from "./call.ts";
+import type { Call, Caller, Deadline, Handle, IsFor, JsonObject, Middleware } from "./call.ts";
 import { compose, type Progress, type Result, type Tool, type Upstream } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { buildCatalog, exposeTool, isShown, type Catalog, type Shelf } from "./catalog/catalog.ts";
@@ -38,8 +38,8 @@ export interface Request {
 export interface GatewayWatcher {
   /** The catalog may have changed. */
   changed(): void;
-  /** A server sent a notification that is meant for clients. */
-  notified(upstream: string, method: string, params: JsonObject): void;
+  /** A server sent a notification that is meant for clients: those of `isFor`, else all. */
+  notified(upstream: string, method: string, params: JsonObject, isFor?: IsFor): void;
 }
 
 /** Exposed names of tools that can stand for each other. */
@@ -74,8 +74,9 @@ export class Gateway {
         const handle = old?.stack === stack ? old.handle : compose(stack, upstream.handle);
         upstream.watch({
           changed: () => this.#changed(),
-          notified: (method, params) => {
-            for (const watcher of this.#watchers) watcher.notified(upstream.name, method, params);
+          notified: (method, params, isFor) => {
+            for (const watcher of this.#watchers)
+              watcher.notified(upstream.name, method, params, isFor);
           },
         });
         return [upstream.name, { ...entry, handle }];
@@ -192,14 +193,14 @@ export class Gateway {
     });
   }
 
-  /** Sends a notification of a client to one server, where it is connected. */
-  notify(upstream: string, method: string, params: JsonObject): void {
-    this.#doors.get(upstream)?.upstream.notify(method, params);
+  /** Sends a notification of the client of session `from` to one server, where it is connected. */
+  notify(upstream: string, method: string, params: JsonObject, from: string): void {
+    this.#doors.get(upstream)?.upstream.notify(method, params, from);
   }
 
   /** The same to all servers. */
-  notifyAll(method: string, params: JsonObject): void {
-    for (const { upstream } of this.#doors.values()) upstream.notify(method, params);
+  notifyAll(method: string, params: JsonObject, from: string): void {
+    for (const { upstream } of this.#doors.values()) upstream.notify(method, params, from);
   }
 
   /** While held, nothing more is read from any server: the one client reads too slowly. */

@@ -11,6 +11,8 @@ export interface Peer {
   ask(upstream: string, method: string, params: JsonObject, signal: AbortSignal): Promise<Result>;
   /** Whether it takes a result that asks for input, and repeats its request with what was asked for. Default: false. */
   readonly repeats?: boolean;
+  /** The client that this is a part of, where all of it may share a connection to a server: a question to one part may be answered by another. */
+  readonly within?: Peer | undefined;
 }
 
 /** The clients that are there now, by what a call's caller knows of them. */
@@ -52,6 +54,10 @@ export class PeerSlot implements Peer {
   constructor(capabilities?: JsonObject) {
     this.capabilities = new Promise((resolve) => (this.#known = resolve));
     if (capabilities !== undefined) this.introduce(capabilities);
+  }
+
+  get isIntroduced(): boolean {
+    return this.#introduced;
   }
 
   /** The client has told what it can do, or never will; the first word counts. */

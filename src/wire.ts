@@ -103,13 +103,32 @@ export function keepText(result: Result, line: string): void {
   if (last !== null && line.startsWith("{")) largeTexts.set(result, line.slice(1, -last[0].length));
 }
 
-/** A successful answer; throws where the result cannot be written. Our id comes last, so that it wins over any that a kept text may hold. */
-export function resultLine(id: unknown, result: Result): string {
+/** How a kept text begins whose result has members. */
+const resultStart = /^"result":\s*\{\s*(?=")/;
+
+/**
+ * A successful answer; throws where the result cannot be written. Our id comes last, so that it wins over any that
+ * a kept text may hold. `members` are put in front of those of the result, as JSON without braces.
+ */
+export function resultLine(id: unknown, result: Result, members = ""): string {
   const text = largeTexts.get(result);
-  return text === undefined
-    ? `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`
-    : `{"jsonrpc":"2.0",${text},"id":${JSON.stringify(id)}}`;
+  const start = text === undefined || members === "" ? undefined : resultStart.exec(text)?.[0];
+  if (text !== undefined && (members === "" || start !== undefined)) {
+    const whole = start === undefined ? text : `"result":{${members},${text.slice(start.length)}`;
+    return `{"jsonrpc":"2.0",${whole},"id":${JSON.stringify(id)}}`;
+  }
+  const written = JSON.stringify(result);
+  const merged =
+    members === ""
+      ? written
+      : written === "{}"
+        ? `{${members}}`
+        : `{${members},${written.slice(1)}`;
+  return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${merged}}`;
 }
+
+/** Whether a result is passed on as the text that it came as. */
+export const isTextKept = (result: Result): boolean => largeTexts.has(result);
 
 /** A value as JSON; undefined where it cannot be written: what is nested too deep can be read all the same. */
 export function toJson(value: unknown): string | undefined {

@@ -84,6 +84,12 @@ export class EventResources {
     return undefined;
   }
 
+  /** A session has ended. */
+  left(session: string): void {
+    for (const [type, { sessions }] of this.#watched)
+      if (sessions.has(session)) this.#unwatch(type, session);
+  }
+
   close(): void {
     for (const timer of this.#timers.values()) timer.clear();
     this.#timers.clear();
@@ -109,6 +115,11 @@ export class EventResources {
   }
 
   #unsubscribe(type: string, { session }: Caller): Result {
+    this.#unwatch(type, session);
+    return {};
+  }
+
+  #unwatch(type: string, session: string): void {
     const watched = this.#watched.get(type);
     watched?.sessions.delete(session);
     if (watched?.sessions.size === 0) {
@@ -116,7 +127,6 @@ export class EventResources {
       this.#watched.delete(type);
       this.#toldAt.delete(scheme + type);
     }
-    return {};
   }
 
   #tellSoon(uri: string): void {

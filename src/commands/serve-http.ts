@@ -23,7 +23,11 @@ export async function serveHttp(file: string | undefined): Promise<number> {
   try {
     goOn(process, report);
     holdfast.peer.introduce(anyClient, (upstream, method) =>
-      Promise.reject(new Error(`${method}: it cannot be told which client ${upstream} means`)),
+      Promise.reject(
+        new Error(
+          `${method}: ${upstream} serves several clients on this connection, and it does not show which one is meant; from now on each gets a connection of its own`,
+        ),
+      ),
     );
     const front = new HttpFront(holdfast.gateway, config.http, {
       peers: holdfast.peers,

@@ -22,6 +22,7 @@ export async function serve(file: string | undefined): Promise<number> {
     principal: "local",
     listed: holdfast.listed,
     peer: holdfast.peer,
+    peers: holdfast.peers,
     onProblem: (problem) => report({ type: "gateway.problem", problem }),
   });
   const stopReloading = reloadOnChange(opened);

@@ -13,13 +13,15 @@ type Send = (
 /** What servers ask of one client, and the progress that it tells of that. */
 export class Asking {
   readonly #gateway: Gateway;
+  readonly #session: string;
   readonly #send: Send;
   /** Whose progress token one of ours stands for. */
   readonly #tokens = new Map<string, { readonly upstream: string; readonly token: unknown }>();
   #count = 0;
 
-  constructor(gateway: Gateway, send: Send) {
+  constructor(gateway: Gateway, session: string, send: Send) {
     this.#gateway = gateway;
+    this.#session = session;
     this.#send = send;
   }
 
@@ -53,10 +55,8 @@ export class Asking {
     const token = params["progressToken"];
     const owner = typeof token === "string" ? this.#tokens.get(token) : undefined;
     if (owner === undefined) return false;
-    this.#gateway.notify(owner.upstream, "notifications/progress", {
-      ...params,
-      progressToken: owner.token,
-    });
+    const note = { ...params, progressToken: owner.token };
+    this.#gateway.notify(owner.upstream, "notifications/progress", note, this.#session);
     return true;
   }
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { after, type Timer } from "../time.ts";
 import { json } from "./http-reply.ts";
 import type { SseStream } from "./http-stream.ts";
-import type { RequestId } from "./session.ts";
+import type { RequestId } from "./exchange.ts";
 
 /** Milliseconds in which an answer is quick: what takes longer is a stream, which can be resumed. */
 const quick = 500;

@@ -11,7 +11,8 @@ import type { HttpLimits } from "./http-options.ts";
 import { PostReply } from "./http-post.ts";
 import { refusal, refuse, type Refusal } from "./http-reply.ts";
 import { parseEventId, SseStream } from "./http-stream.ts";
-import { Session, type RequestId } from "./session.ts";
+import type { RequestId } from "./exchange.ts";
+import { Session } from "./session.ts";
 
 /** The stream for what belongs to no request. */
 const standing = 0;

@@ -7,7 +7,8 @@ const mostWaiting = 1024 * 1024;
 /** Milliseconds after which a client comes back whose stream has ended. */
 const retry = 1000;
 
-const head = {
+/** The headers of a response that is a stream of events. */
+export const eventStream = {
   "content-type": "text/event-stream",
   "cache-control": "no-cache, no-transform",
   "x-accel-buffering": "no",
@@ -49,7 +50,7 @@ export class SseStream {
   ): void {
     this.#leave();
     const { log, keepAliveMs, primes } = this.#options;
-    response.writeHead(200, { ...head, ...headers });
+    response.writeHead(200, { ...eventStream, ...headers });
     response.flushHeaders();
     this.#response = response;
     response.on("close", () => {
@@ -92,11 +93,12 @@ export class SseStream {
   }
 }
 
-/** A line break of any kind would end the data; outside of strings JSON may hold one. */
-const eventText = ({ stream, number, line }: Sent): string => {
-  const data = line.includes("\r") ? line.replaceAll("\r", " ") : line;
-  return `event: message\nid: ${stream}-${number}\ndata: ${data}\n\n`;
-};
+/** A line break of any kind would end the data of an event; outside of strings JSON may hold one. */
+export const oneLine = (line: string): string =>
+  line.includes("\r") ? line.replaceAll("\r", " ") : line;
+
+const eventText = ({ stream, number, line }: Sent): string =>
+  `event: message\nid: ${stream}-${number}\ndata: ${oneLine(line)}\n\n`;
 
 /** Which message of which stream an event's id names. */
 export function parseEventId(id: string): { stream: number; number: number } | undefined {

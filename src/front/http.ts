@@ -1,16 +1,22 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
-import type { JsonObject } from "../call.ts";
 import { messageOf } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { settlesWithin, sleep } from "../time.ts";
-import { isObject } from "../wire.ts";
+import { isStateless } from "./era.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { HttpOptions } from "./http-options.ts";
 import { isRefusal, json, refusal, refuse, type Refusal } from "./http-reply.ts";
 import { HttpSessions, type SessionsOptions } from "./http-sessions.ts";
+import type { StatelessHttp } from "./stateless-http.ts";
 
 const endpoint = "/mcp";
 const drainTick = 20;
@@ -21,24 +27,9 @@ const lookForSlow = 1000;
 
 const invalidRequest = -32600;
 const sessionNotFound = -32001;
-const unsupportedVersion = -32022;
-
-/** Where a request of the newer era names its version. */
-const versionKey = "io.modelcontextprotocol/protocolVersion";
-
-/** A message of the era that knows no sessions: from 2026 on. All checks of the transport were made. */
-export interface StatelessRequest {
-  readonly message: JsonObject;
-  readonly principal: string;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-}
 
 /** What the HTTP front needs beside the gateway and its options. */
-export interface HttpSurroundings extends Omit<SessionsOptions, "limits"> {
-  /** Answers messages of the newer era. Default: they are refused. */
-  readonly stateless?: (request: StatelessRequest) => void;
-}
+export type HttpSurroundings = Omit<SessionsOptions, "limits">;
 
 /** MCP by Streamable HTTP, for any number of clients. */
 export class HttpFront {
@@ -47,6 +38,9 @@ export class HttpFront {
   readonly #surroundings: HttpSurroundings;
   readonly #guard: Guard;
   readonly #sessions: HttpSessions;
+  readonly #loadStateless: () => Promise<StatelessHttp>;
+  #loading: Promise<StatelessHttp> | undefined;
+  #stateless: StatelessHttp | undefined;
   #isReady = false;
   #isDraining = false;
 
@@ -55,6 +49,10 @@ export class HttpFront {
     this.#surroundings = surroundings;
     this.#guard = new Guard(options);
     this.#sessions = new HttpSessions(gateway, { ...surroundings, limits: options });
+    this.#loadStateless = async () => {
+      const { StatelessHttp: Loaded } = await import("./stateless-http.ts");
+      return (this.#stateless = new Loaded(gateway, { ...surroundings, limits: options }));
+    };
     void surroundings.listed().then(() => (this.#isReady = true));
     const { requestTimeoutMs } = options;
     this.#server = createServer(
@@ -85,7 +83,7 @@ export class HttpFront {
     this.#isDraining = true;
     const answered = async (): Promise<void> => {
       // oxlint-disable-next-line no-await-in-loop -- it waits
-      while (this.#sessions.inFlight > 0) await sleep(drainTick);
+      while (this.#sessions.inFlight + (this.#stateless?.inFlight ?? 0) > 0) await sleep(drainTick);
     };
     await settlesWithin(answered(), ms);
   }
@@ -94,6 +92,7 @@ export class HttpFront {
   async close(): Promise<void> {
     this.#isDraining = true;
     this.#sessions.close();
+    this.#stateless?.close();
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections();
     await settlesWithin(closed, farewell);
@@ -122,6 +121,8 @@ export class HttpFront {
     for (const [name, value] of Object.entries(admitted.headers)) response.setHeader(name, value);
     const { principal } = admitted;
     if (method === "POST") return this.#post(request, response, principal);
+    // What is older has sessions, which can be listened to and ended.
+    if (isModern(headers)) return refuse(response, onlyPost);
     if (method === "GET") return this.#listen(request, response, principal);
     if (method === "DELETE") return this.#end(request, response, principal);
     return refuse(response, notAllowed);
@@ -155,8 +156,8 @@ export class HttpFront {
     const body = await readBody(request, this.#options);
     if (isRefusal(body)) return refuse(response, body);
     const [message = {}] = body.messages;
-    const version = modernVersion(headers["mcp-protocol-version"], message);
-    if (version !== undefined) return this.#stateless(version, body, request, response, principal);
+    if (isStateless(message) || isModern(headers))
+      return this.#postStateless(body, request, response, principal);
     const isRequest = body.messages.some(
       ({ id, method: name }) => name !== undefined && id !== undefined,
     );
@@ -192,8 +193,6 @@ export class HttpFront {
 
   #listen(request: IncomingMessage, response: ServerResponse, principal: string): void {
     const { headers } = request;
-    if (modernVersion(headers["mcp-protocol-version"]) !== undefined)
-      return refuse(response, notAllowed);
     if (!accepts(headers.accept, "text/event-stream"))
       return refuse(response, refusal(406, "Not Acceptable: accept text/event-stream"));
     const session = this.#session(request, principal);
@@ -224,24 +223,26 @@ export class HttpFront {
     );
   }
 
-  #stateless(
-    version: string,
+  async #postStateless(
     { messages, isBatch }: Body,
     request: IncomingMessage,
     response: ServerResponse,
     principal: string,
-  ): void {
-    const { stateless } = this.#surroundings;
+  ): Promise<void> {
     const [message = {}] = messages;
-    if (stateless === undefined) refuse(response, unsupported(version), message["id"]);
-    else if (isBatch)
-      refuse(response, refusal(400, "Invalid Request: no batches", { code: invalidRequest }));
-    else if (this.#isDraining) refuse(response, draining, message["id"]);
-    else stateless({ message, principal, request, response });
+    if (isBatch)
+      return refuse(
+        response,
+        refusal(400, "Invalid Request: no batches", { code: invalidRequest }),
+      );
+    if (this.#isDraining) return refuse(response, draining, message["id"]);
+    const stateless = this.#stateless ?? (await (this.#loading ??= this.#loadStateless()));
+    stateless.take({ message, principal, request, response });
   }
 }
 
 const notAllowed = refusal(405, "Method Not Allowed", { headers: { allow: "GET, POST, DELETE" } });
+const onlyPost = refusal(405, "Method Not Allowed", { headers: { allow: "POST" } });
 const gone = refusal(404, "Session not found", { code: sessionNotFound });
 const full = refusal(503, "Service Unavailable: too many sessions", {
   headers: { "retry-after": "10" },
@@ -249,24 +250,12 @@ const full = refusal(503, "Service Unavailable: too many sessions", {
 const draining = refusal(503, "Service Unavailable: the gateway is about to end", {
   headers: { "retry-after": "5", connection: "close" },
 });
-const unsupported = (requested: string): Refusal =>
-  refusal(400, "Unsupported protocol version", {
-    code: unsupportedVersion,
-    data: { supported: SUPPORTED_PROTOCOL_VERSIONS, requested },
-  });
 
 const modern = /^20(2[6-9]|[3-9]\d)-\d\d-\d\d$/;
 
-/** The version that a request names, where it is of the era without sessions. */
-function modernVersion(
-  header: string | string[] | undefined,
-  { params }: JsonObject = {},
-): string | undefined {
-  if (header !== undefined && modern.test(String(header))) return String(header);
-  const meta = isObject(params) ? params["_meta"] : undefined;
-  const named = isObject(meta) ? meta[versionKey] : undefined;
-  return typeof named === "string" ? named : undefined;
-}
+/** Whether a request names a version of the era without sessions. */
+const isModern = ({ "mcp-protocol-version": version }: IncomingHttpHeaders): boolean =>
+  modern.test(String(version));
 
 /** Whether a client takes all these types. One that does not say takes any. */
 function accepts(accept: string | undefined, ...types: readonly string[]): boolean {

@@ -3,19 +3,13 @@ import type { JsonObject, Result, Tool } from "../call.ts";
 import type { RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { isObject, toJson } from "../wire.ts";
+import { Subscribed } from "./subscribed.ts";
 
 /** Where a request goes, and its parameters as that upstream knows them. */
 export interface Route {
   readonly upstream: string;
   readonly params: JsonObject;
   readonly tool?: Tool;
-}
-
-/** A resource of an upstream, and the URI under which the client subscribed to it. */
-interface Subscription {
-  readonly upstream: string;
-  readonly uri: string;
-  readonly clientUri: string;
 }
 
 /** Links and tasks that one session remembers; the oldest is forgotten first. */
@@ -49,7 +43,7 @@ export class Routes {
   readonly #links = new LRUCache<string, string>({ max: mostRemembered });
   /** Who runs a task, by its id. */
   readonly #tasks = new LRUCache<string, string>({ max: mostRemembered });
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscribed = new Subscribed();
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway;
@@ -81,32 +75,19 @@ export class Routes {
     const { upstream } = route;
     if (method === "tools/call") this.#learnFrom(result, upstream);
     else if (method === "resources/unsubscribe")
-      this.#subscriptions.delete(keyOf(upstream, String(route.params["uri"])));
+      this.#subscribed.remove(upstream, String(route.params["uri"]));
     else if (method === "tasks/list" && Array.isArray(result["tasks"]))
       for (const task of result["tasks"]) this.#learnTask(task, upstream);
   }
 
   /** Notes a subscription before it is asked for: an update may come before the answer. Answers how to forget it. */
   subscribe({ uri: clientUri }: JsonObject, { upstream, params }: Route): () => void {
-    const uri = String(params["uri"]);
-    const key = keyOf(upstream, uri);
-    const before = this.#subscriptions.get(key);
-    this.#subscriptions.set(key, { upstream, uri, clientUri: String(clientUri) });
-    return () => {
-      if (before === undefined) this.#subscriptions.delete(key);
-      else this.#subscriptions.set(key, before);
-    };
+    return this.#subscribed.add(upstream, String(params["uri"]), String(clientUri));
   }
 
   /** The client's URI for a resource of an upstream that it subscribed to, itself or what it is a part of. */
   subscribedAs(upstream: string, uri: unknown): string | undefined {
-    if (typeof uri !== "string") return undefined;
-    const whole = this.#subscriptions.get(keyOf(upstream, uri));
-    if (whole !== undefined) return whole.clientUri;
-    for (const one of this.#subscriptions.values())
-      if (one.upstream === upstream && isPart(uri, one.uri))
-        return `${one.clientUri}${uri.slice(one.uri.length)}`;
-    return undefined;
+    return this.#subscribed.as(upstream, uri);
   }
 
   #tool(params: JsonObject, late: boolean): Route[] | RpcError {
@@ -161,8 +142,10 @@ export class Routes {
     return [{ upstream, params }];
   }
 
-  #learnFrom({ content, task }: Result, upstream: string): void {
-    if (task !== undefined) this.#learnTask(task, upstream);
+  #learnFrom(result: Result, upstream: string): void {
+    const { content, task } = result;
+    // The earlier era names a new task in a member of its own.
+    this.#learnTask(task ?? result, upstream);
     if (!Array.isArray(content)) return;
     for (const block of content)
       if (isObject(block) && block["type"] === "resource_link" && typeof block["uri"] === "string")
@@ -176,9 +159,3 @@ export class Routes {
 }
 
 const wrong = (message: string): RpcError => ({ code: invalidParams, message });
-
-const keyOf = (upstream: string, uri: string): string => JSON.stringify([upstream, uri]);
-
-/** Whether a URI is under another, as `file:///a/b`, `file:///a?b` and `file:///a#b` are under `file:///a`. */
-const isPart = (uri: string, whole: string): boolean =>
-  uri.startsWith(whole) && (whole.endsWith("/") || /^[/?#]/.test(uri.slice(whole.length)));

@@ -15,12 +15,16 @@ import {
   type RpcError,
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { isWanted } from "../log-levels.ts";
 import type { Peer, PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
-import { isListMethod, ListView, type ListMethod } from "./list-view.ts";
+import type { RequestId } from "./exchange.ts";
+import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
+import { ListView } from "./list-view.ts";
+import { commonCapabilities, instructionsOf } from "./offer.ts";
 import { Relay, type Relayed, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 
@@ -29,21 +33,14 @@ const invalidRequest = -32600;
 const invalidParams = -32602;
 const parseError = -32700;
 
-/** What clients are told that they can use; which servers have it shows in the lists. */
+/** What clients are told that they can use. */
 const capabilities = {
-  tools: { listChanged: true },
-  prompts: { listChanged: true },
-  resources: { subscribe: true, listChanged: true },
-  completions: {},
-  logging: {},
+  ...commonCapabilities,
   tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
 };
 
 /** What a client may ask before it has said who it is. */
 const beforeInitialize = new Set(["server/discover", "ping"]);
-
-/** As the client gives it. */
-export type RequestId = string | number;
 
 /** What a session needs besides the gateway. */
 export interface SessionOptions {
@@ -57,6 +54,8 @@ export interface SessionOptions {
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
   readonly peer: PeerSlot;
+  /** Takes the messages that are of another era; tells whether it did. */
+  readonly takeOther?: (message: JsonObject) => boolean;
   /** Told what of a server's cannot be passed on. */
   readonly onProblem: (problem: string) => void;
 }
@@ -90,25 +89,32 @@ export class Session implements Transport {
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    this.#lists = new ListView(gateway, (method) => this.#notify(method), options.onProblem);
+    const texts = new ListTexts(gateway, options.onProblem);
+    this.#lists = new ListView(texts, (method) => this.#notify(method));
     this.#routes = new Routes(gateway);
     this.#relay = new Relay(gateway, this.#routes, options.listed);
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
     const wait = { timeout: longestDelay };
-    this.#asking = new Asking(gateway, async (upstream, method, params, signal) => {
-      await this.#initialized;
-      const about = this.#requestAt(upstream);
-      const related = about === undefined ? {} : { relatedRequestId: about };
-      const request = { method, params };
-      return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
-    });
+    this.#asking = new Asking(
+      gateway,
+      options.session,
+      async (upstream, method, params, signal) => {
+        await this.#initialized;
+        const about = this.#requestAt(upstream);
+        const related = about === undefined ? {} : { relatedRequestId: about };
+        const request = { method, params };
+        return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
+      },
+    );
     this.#stopWatching = gateway.watch({
       changed: () => {
         this.#lists.changed();
         this.#tellLevel();
       },
-      notified: (upstream, method, params) => this.#notified(upstream, method, params),
+      notified: (upstream, method, params, isFor) => {
+        if (isFor === undefined || isFor(this.#caller)) this.#notified(upstream, method, params);
+      },
     });
     const { principal, session } = options;
     this.#caller = { principal, session, client: "" };
@@ -124,6 +130,7 @@ export class Session implements Transport {
 
   /** Takes a message that the client sent. */
   take(message: JsonObject): void {
+    if (this.#options.takeOther?.(message) === true) return;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -176,7 +183,8 @@ export class Session implements Transport {
     if (method === "notifications/cancelled" && this.#cancel(params)) return;
     if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
     if (method === "notifications/initialized") this.#setInitialized();
-    if (method === "notifications/roots/list_changed") this.#gateway.notifyAll(method, {});
+    if (method === "notifications/roots/list_changed")
+      this.#gateway.notifyAll(method, {}, this.#caller.session);
     else this.#toSdk(message);
   }
 
@@ -323,7 +331,8 @@ export class Session implements Transport {
   #notified(upstream: string, method: string, params: JsonObject): void {
     if (!this.#hasMet) return;
     if (method === "notifications/message") {
-      const { logger } = params;
+      const { logger, level } = params;
+      if (!isWanted(level, this.#level)) return;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
       this.#notify(method, { ...params, logger: name });
     } else if (method === "notifications/resources/updated") {
@@ -358,15 +367,10 @@ export class Session implements Transport {
   /** Made when first needed, since it is given what the servers say about their use. */
   #sdk(): Server {
     if (this.#server !== undefined) return this.#server;
-    const instructions = this.#gateway.upstreams
-      .flatMap((upstream) => {
-        const text = upstream.instructions();
-        return text === undefined ? [] : `# ${upstream.name}\n\n${text}`;
-      })
-      .join("\n\n");
+    const instructions = instructionsOf(this.#gateway);
     this.#server = new Server(implementation, {
       capabilities,
-      ...(instructions !== "" && { instructions }),
+      ...(instructions !== undefined && { instructions }),
     });
     void this.#server.connect(this);
     return this.#server;

@@ -1,9 +1,10 @@
 import type { Readable, Writable } from "node:stream";
 import type { Gateway } from "../gateway.ts";
-import type { PeerSlot } from "../peer.ts";
+import type { Peers, PeerSlot } from "../peer.ts";
 import { after } from "../time.ts";
 import { lineReader, LineWriter } from "../wire.ts";
 import { Session } from "./session.ts";
+import { StatelessStdio } from "./stateless-stdio.ts";
 
 export interface StdioOptions {
   readonly input: Readable;
@@ -11,6 +12,7 @@ export interface StdioOptions {
   readonly principal: string;
   readonly listed: () => Promise<void>;
   readonly peer: PeerSlot;
+  readonly peers: Peers;
   readonly onProblem: (problem: string) => void;
 }
 
@@ -22,6 +24,7 @@ export class StdioFront {
   /** Resolves when the client has gone. */
   readonly gone: Promise<void>;
   readonly #session: Session;
+  readonly #stateless: StatelessStdio;
   readonly #input: Readable;
   readonly #take: (chunk: Buffer) => void;
   /** What came while the client read too slowly. */
@@ -31,7 +34,7 @@ export class StdioFront {
 
   constructor(
     gateway: Gateway,
-    { input, output, principal, listed, peer, onProblem }: StdioOptions,
+    { input, output, principal, listed, peer, peers, onProblem }: StdioOptions,
   ) {
     // Until a client that reads too slowly has caught up, nothing of it is taken, nor of the servers.
     const writer = new LineWriter(output, (slow) => {
@@ -39,13 +42,14 @@ export class StdioFront {
       gateway.hold(slow);
       this.#catchUp();
     });
+    const write = (line: string): void => writer.write(line);
+    const common = { principal, session: "stdio", listed, onProblem };
+    this.#stateless = new StatelessStdio(gateway, { ...common, peers, slot: peer }, write);
     this.#session = new Session(gateway, {
-      principal,
-      session: "stdio",
-      write: (line) => writer.write(line),
-      listed,
+      ...common,
+      write,
       peer,
-      onProblem,
+      takeOther: (message) => this.#stateless.take(message),
     });
     this.gone = new Promise((resolve) => {
       input.on("end", resolve);
@@ -66,11 +70,12 @@ export class StdioFront {
 
   /** How many calls are under way. */
   get inFlight(): number {
-    return this.#session.inFlight + this.#ahead.length;
+    return this.#session.inFlight + this.#stateless.inFlight + this.#ahead.length;
   }
 
   close(): Promise<void> {
     this.#ahead.length = 0;
+    this.#stateless.close();
     return this.#session.close();
   }
 

@@ -1,4 +1,4 @@
-import type { Call, Handle, JsonObject, Lists, Result } from "../call.ts";
+import type { Call, Freshness, Handle, JsonObject, Lists, Result } from "../call.ts";
 import type { ToolDefinition, Upstream, Watcher } from "../call.ts";
 import { CallError } from "../errors.ts";
 
@@ -18,12 +18,17 @@ export type ReadResource = (call: Call) => Promise<Result | undefined>;
 export interface ListedResources {
   lists(): Pick<Lists, "resources" | "resourceTemplates">;
   watch(watcher: Watcher): void;
+  /** A session has ended. */
+  left(session: string): void;
   /** The answer to `resources/read`, `subscribe` or `unsubscribe`; undefined where the URI is none of theirs. */
   answer(call: Call): Result | undefined;
 }
 
 /** The prefix of Holdfast's own tools, and the name of their upstream. */
 export const ownName = "holdfast";
+
+/** Its tools change with its config alone. */
+const lasting: Freshness = { ttlMs: 60_000, cacheScope: "public" };
 
 /** Holdfast's own tools, behind the same door as all others. */
 export class OwnTools implements Upstream {
@@ -48,6 +53,10 @@ export class OwnTools implements Upstream {
   }
 
   instructions(): undefined {}
+
+  freshness(list: keyof Lists): Freshness | undefined {
+    return list === "tools" ? lasting : undefined;
+  }
 
   can(capability: string): boolean {
     return capability === "tools" || capability === "resources";
@@ -77,6 +86,10 @@ export class OwnTools implements Upstream {
   watch(watcher: Watcher): void {
     // The tools are the same for as long as Holdfast runs.
     this.#listed?.watch(watcher);
+  }
+
+  left(session: string): void {
+    this.#listed?.left(session);
   }
 
   close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Call, JsonObject, Middleware, Result } from "../call.ts";
 import { biasedTtl, biasEvery, nextBias, nextTtl } from "../adaptive-ttl.ts";
-import { callKey } from "../canonical.ts";
+import { callKey, scopedKey, type ScopeOf } from "../canonical.ts";
 import { Cancel } from "../cancel.ts";
 import { effectOf } from "../effect.ts";
 import type { Report } from "../events.ts";
@@ -17,6 +17,8 @@ export interface CacheSetup {
   /** What was read in another epoch is out of date. */
   readonly epoch: () => number;
   readonly report: Report;
+  /** Default: answers are shared by all. */
+  readonly scopeOf?: ScopeOf;
   /** Milliseconds; those who share a store share this clock. */
   readonly wallClock?: () => number;
 }
@@ -59,7 +61,7 @@ const cacheable: ReadonlySet<string> = new Set([
  * too, and read anew in the background. Equal calls that find no answer share one upstream call.
  */
 export function cache(setup: CacheSetup): Middleware & CacheControls {
-  const { optionsOf, store, epoch, report, wallClock = Date.now } = setup;
+  const { optionsOf, store, epoch, report, scopeOf, wallClock = Date.now } = setup;
   let hits = 0;
   let misses = 0;
   let storeErrors = 0;
@@ -173,7 +175,7 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || !isCacheable(call)) return next(call);
-      const key = keyOf(call);
+      const key = keyOf(call, scopeOf);
       if (key === undefined) return next(call);
       const found = ask(() => store.get(key));
       if (!(found instanceof Promise)) return answer({ call, key, options, before: found });
@@ -194,10 +196,10 @@ export function cache(setup: CacheSetup): Middleware & CacheControls {
   });
 }
 
-/** Undefined where the arguments are nested too deep to be told from others. */
-function keyOf(call: Call): string | undefined {
+/** Undefined where nothing is shared, or the arguments are nested too deep to be told from others. */
+function keyOf(call: Call, scopeOf: ScopeOf | undefined): string | undefined {
   try {
-    return callKey(call);
+    return scopedKey(call, callKey(call), scopeOf);
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 import type { Call, Middleware } from "../call.ts";
-import { callKey } from "../canonical.ts";
+import { callKey, scopedKey, type ScopeOf } from "../canonical.ts";
 import { effectOf } from "../effect.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report } from "../events.ts";
@@ -15,13 +15,15 @@ export interface CoalesceSetup {
   /** Calls of different epochs are never the same. */
   readonly epoch: () => number;
   readonly report: Report;
+  /** Default: answers are shared by all. */
+  readonly scopeOf?: ScopeOf;
 }
 
 /**
  * Lets equal calls that only read share one upstream call while it is under way, or refuses the later one.
  * Rejects with `overloaded` where it refuses, with `denied` where a call's key cannot be told.
  */
-export function coalesce({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Middleware {
+export function coalesce({ optionsOf, keyOf, epoch, report, scopeOf }: CoalesceSetup): Middleware {
   const joined = (call: Call): void => report({ type: "call.coalesced", call });
   return (next) => {
     let flights = new Flights();
@@ -29,12 +31,13 @@ export function coalesce({ optionsOf, keyOf, epoch, report }: CoalesceSetup): Mi
     return (call) => {
       const options = optionsOf(call);
       if (options === false || !options.enabled || effectOf(call) !== "read") return next(call);
-      let key: string;
+      let key: string | undefined;
       try {
-        key = givenKey(call, keyOf) ?? callKey(call);
+        key = scopedKey(call, givenKey(call, keyOf) ?? callKey(call), scopeOf);
       } catch (error) {
         return Promise.reject(withoutKey(call, error));
       }
+      if (key === undefined) return next(call);
       const now = epoch();
       if (now !== era) {
         // Nobody joins a call that began before something may have changed.

@@ -2,6 +2,7 @@ import type { BudgetLedger } from "../budget-ledger.ts";
 import type { Call, Middleware } from "../call.ts";
 import type { Epoch } from "../epoch.ts";
 import type { Report } from "../events.ts";
+import type { ScopeOf } from "../canonical.ts";
 import type { CacheStore } from "../stores/store.ts";
 import type { PolicyName, PolicyOptions } from "./all-options.ts";
 import { budget, type BudgetSurroundings } from "./budget.ts";
@@ -32,6 +33,8 @@ export interface StackOptions {
   /** A user's own, each with its name. */
   readonly middlewares: readonly Middleware[];
   readonly untilReady: (call: Call) => Promise<void> | undefined;
+  /** Calls of different scopes share no answers; undefined: it shares none with any. Default: all may. */
+  readonly scopeOf?: ScopeOf;
   /** Each undefined where config says nothing of it for any tool. */
   readonly supersedeKeyOf: ((call: Call) => string | undefined) | undefined;
   readonly coalesceKeyOf: ((call: Call) => string | undefined) | undefined;
@@ -87,12 +90,14 @@ export function stack(options: StackOptions): Stack {
     // The answer to this waits for the end of a task.
     call.method === "tasks/result" ? false : policiesOf(call).timeout;
 
+  const { costOf, supersedeKeyOf, scopeOf } = options;
   const caching = uses("cache", (given) => given.cache !== false && given.cache.enabled)
     ? cache({
         optionsOf: of("cache"),
         store: options.store,
         epoch: () => options.epoch.value,
         report,
+        ...(scopeOf && { scopeOf }),
       })
     : undefined;
   const circuits = circuitBreaker({
@@ -108,7 +113,6 @@ export function stack(options: StackOptions): Stack {
     report,
   });
   const rooms = bulkhead({ upstream, optionsOf: of("bulkhead"), report });
-  const { costOf, supersedeKeyOf } = options;
 
   const middlewares: (Middleware | false | undefined)[] = [
     observe(report),
@@ -124,6 +128,7 @@ export function stack(options: StackOptions): Stack {
         epoch: () => options.epoch.value + options.store.generation,
         report,
         ...(options.coalesceKeyOf && { keyOf: options.coalesceKeyOf }),
+        ...(scopeOf && { scopeOf }),
       }),
     deadline(timeoutOf),
     uses("hedge", (given) => given.hedge !== false && given.hedge.enabled) &&

@@ -35,7 +35,12 @@ export interface Asked {
   /** Who is there whatever is under way; what it can do is what the server is told. */
   readonly peer: Peer;
   readonly peers: Peers;
+  /** Told when a server has asked something that only the calls under way tell whom. */
+  readonly onAsked?: () => void;
 }
+
+/** What servers ask clients for. */
+const questions = new Set(["roots/list", "sampling/createMessage", "elicitation/create"]);
 
 /**
  * Initialises a server over `transport`, within `timeoutMs` once the client is known. What the server asks goes
@@ -46,7 +51,7 @@ export async function openSession(
   upstream: string,
   transport: Transport,
   timeoutMs: number,
-  { peer, peers }: Asked,
+  { peer, peers, onAsked }: Asked,
   link: Link,
 ): Promise<Session> {
   const known = (await peer.capabilities) as ClientCapabilities;
@@ -59,11 +64,14 @@ export async function openSession(
     listener(method, params ?? {});
     return Promise.resolve();
   };
-  client.fallbackRequestHandler = ({ method, params }, { signal }) => {
+  client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
+    const caller = link.askedOf(requestId);
+    const found = caller === undefined ? peers.only(link.callers()) : peers.of(caller);
+    if (caller === undefined && questions.has(method)) onAsked?.();
     const onAlive = (): void => link.alive();
     onAlive();
     const alive = every(aliveInterval, onAlive);
-    return (peers.only(link.callers()) ?? peer)
+    return (found ?? peer)
       .ask(upstream, method, params ?? {}, signal)
       .catch((error: unknown) => Promise.reject(asWireError(error)))
       .finally(() => {

@@ -1,4 +1,4 @@
-import type { Handle, JsonObject, Lists } from "../call.ts";
+import type { Caller, Handle, JsonObject, Lists } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
 
@@ -38,6 +38,8 @@ export interface Connection extends Session {
   hold(held: boolean): void;
   /** How many calls wait for their answer. */
   inFlight(): number;
+  /** Who waits for them. */
+  callers(): Iterable<Caller>;
   /** Resolves with the reason when it has ended, for whatever reason. */
   readonly ended: Promise<CallError>;
   close(): Promise<void>;

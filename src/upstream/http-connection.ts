@@ -172,7 +172,7 @@ export class HttpConnection {
     response: Response,
   ): Promise<void> {
     const onMessage = (text: string): boolean =>
-      this.#take(text).some((message) => message["id"] === id && !("method" in message));
+      this.#take(text, id).some((message) => message["id"] === id && !("method" in message));
     const common = { target: this.#target, fetcher: this.#fetcher, onMessage };
     const failure = await readAnswer({ ...common, ...request }, response);
     if (failure?.ends === true) this.#end(failure.error);
@@ -241,15 +241,19 @@ export class HttpConnection {
     return rest;
   }
 
-  /** Hands messages to their calls, or to the SDK. */
-  #take(text: string): readonly JsonObject[] {
+  /** Hands messages to their calls, or to the SDK. What came with the answer to a request belongs to that one. */
+  #take(text: string, request?: number): readonly JsonObject[] {
     const messages = parseMessages(text);
     if (messages === undefined) this.#ignore(text);
     // What is kept of a text has to fit on one line.
     const line = text.includes("\n") ? "" : text;
-    for (const message of messages ?? [])
-      if (!this.link.receive(message, line))
-        this.transport.onmessage?.(message as unknown as JSONRPCMessage);
+    for (const message of messages ?? []) {
+      if (this.link.receive(message, line)) continue;
+      const { id, method } = message;
+      if (request !== undefined && id !== undefined && method !== undefined)
+        this.link.asks(id, request);
+      this.transport.onmessage?.(message as unknown as JSONRPCMessage);
+    }
     return messages ?? [];
   }
 

@@ -71,6 +71,7 @@ async function open(
       ...(await orCancelled(session, stop)),
       handle: (call) => link.handle(call),
       inFlight: () => link.inFlight,
+      callers: () => link.callers(),
       hold: (held) => http.hold(held),
       ended: http.ended,
       close: () => http.close(),

@@ -17,6 +17,8 @@ export class Link {
   readonly #upstream: string;
   readonly #send: (message: JsonObject) => CallError | undefined;
   readonly #pending = new Map<number, Pending>();
+  /** Whose call a question of the upstream belongs to, by its id. */
+  readonly #asked = new Map<unknown, Caller>();
   #next = firstId;
   #ended: CallError | undefined;
 
@@ -81,6 +83,19 @@ export class Link {
   /** Who waits for an answer. */
   *callers(): Iterable<Caller> {
     for (const { call } of this.#pending.values()) yield call.caller;
+  }
+
+  /** The upstream asks something, by that id, for the call of ours with the id `own`. */
+  asks(id: unknown, own: number): void {
+    const caller = this.#pending.get(own)?.call.caller;
+    if (caller !== undefined) this.#asked.set(id, caller);
+  }
+
+  /** Whose call a question belongs to, told once; undefined where that is not known. */
+  askedOf(id: unknown): Caller | undefined {
+    const caller = this.#asked.get(id);
+    this.#asked.delete(id);
+    return caller;
   }
 
   /** How many calls wait for their answer. */

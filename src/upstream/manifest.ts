@@ -12,6 +12,8 @@ import type { ServerInfo } from "./connection.ts";
 export interface Manifest {
   readonly info: ServerInfo;
   readonly lists: Lists;
+  /** Whether it asks its client for things, and does not show for which call. */
+  readonly asks?: boolean;
 }
 
 /** Characters; what is larger is not kept. */
@@ -32,6 +34,7 @@ const schema = z.object({
     resources: items,
     resourceTemplates: items,
   }),
+  asks: z.boolean().exactOptional(),
 });
 
 /** The manifest of one server on disk, keyed by how it is reached: another command or url is another server. */

@@ -1,4 +1,4 @@
-import type { Call, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
+import type { Call, Caller, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
@@ -182,6 +182,11 @@ export class RemoteUpstream implements Upstream {
   /** How many calls wait for their answer. */
   inFlight(): number {
     return this.#connection?.inFlight() ?? 0;
+  }
+
+  /** Who waits for an answer. */
+  callers(): Iterable<Caller> {
+    return this.#connection?.callers() ?? [];
   }
 
   /** Whether a call that comes now can be expected to be sent soon. */

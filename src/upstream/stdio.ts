@@ -58,6 +58,7 @@ export async function connectStdio(
       ...(await Promise.race([session, lost])),
       handle: (call) => link.handle(call),
       inFlight: () => link.inFlight,
+      callers: () => link.callers(),
       hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
       ended,
       close: () => server.stop(),

@@ -35,6 +35,12 @@ export class Waiters {
     });
   }
 
+  /** Lets the one in that has waited for longest. */
+  admitOne(): void {
+    const [first] = this.#waiting;
+    first?.admit();
+  }
+
   admit(): void {
     for (const waiter of this.#waiting) waiter.admit();
   }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Lists, Watcher } from "../../src/call.ts";
+import { ListTexts } from "../../src/front/list-texts.ts";
 import { ListView } from "../../src/front/list-view.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { deep, names, shelf, upstream } from "../support/calls.ts";
@@ -16,11 +17,8 @@ function setUp() {
   gateway.use([{ upstream: up, shelf: shelf("up"), stack: [] }], names);
   const told: string[] = [];
   const problems: string[] = [];
-  const view = new ListView(
-    gateway,
-    (method) => told.push(method),
-    (problem) => problems.push(problem),
-  );
+  const texts = new ListTexts(gateway, (problem) => problems.push(problem));
+  const view = new ListView(texts, (method) => told.push(method));
   gateway.watch({ changed: () => view.changed(), notified: () => {} });
   const set = (changed: Partial<Lists>): void => {
     lists = { ...lists, ...changed };

@@ -2,7 +2,7 @@ import { PassThrough, Writable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { StdioFront } from "../../src/front/stdio.ts";
 import { Gateway } from "../../src/gateway.ts";
-import { PeerSlot } from "../../src/peer.ts";
+import { Peers, PeerSlot } from "../../src/peer.ts";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -25,6 +25,7 @@ function setUp() {
     principal: "local",
     listed: () => Promise.resolve(),
     peer: new PeerSlot(),
+    peers: new Peers(),
     onProblem: () => {},
   });
   const ping = (id: number): boolean =>

@@ -39,6 +39,7 @@ function fakeConnection(tools: string[] = ["a"]) {
     notify: () => {},
     hold: () => {},
     inFlight: () => state.inFlight,
+    callers: () => [],
     onNotification: (listener) => (notify = listener),
     ended: new Promise((resolve) => (end = resolve)),
     close: () => {

@@ -1,0 +1,95 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { JsonObject } from "../call.ts";
+import { cancelled } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
+import { Exchange, type RequestId } from "./exchange.ts";
+import type { HttpLimits } from "./http-options.ts";
+import { refusal, refuse } from "./http-reply.ts";
+import { Stateless, type StatelessOptions } from "./stateless.ts";
+import { mismatch } from "./stateless-headers.ts";
+import { StatelessReply } from "./stateless-reply.ts";
+
+const invalidRequest = -32600;
+const headerMismatch = -32020;
+
+/** A message that was posted. All checks of the transport were made. */
+export interface Posted {
+  readonly message: JsonObject;
+  readonly principal: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+interface Options extends Pick<StatelessOptions, "listed" | "peers" | "onProblem"> {
+  readonly limits: HttpLimits;
+}
+
+/** The requests without a session that come by HTTP. */
+export class StatelessHttp {
+  readonly #gateway: Gateway;
+  readonly #options: Options;
+  readonly #clients = new Map<string, Stateless>();
+  /** By principal. */
+  readonly #open = new Map<string, Set<Exchange>>();
+
+  constructor(gateway: Gateway, options: Options) {
+    this.#gateway = gateway;
+    this.#options = options;
+  }
+
+  /** How many requests are under way, those that listen not counted. */
+  get inFlight(): number {
+    let count = 0;
+    for (const client of this.#clients.values()) count += client.inFlight;
+    return count;
+  }
+
+  take({ message, principal, request, response }: Posted): void {
+    const { id, method } = message;
+    if (typeof method !== "string")
+      return refuse(
+        response,
+        refusal(400, "Invalid Request: no answers", { code: invalidRequest }),
+      );
+    // A request is taken back by closing its response: no notification means anything here.
+    if (id === undefined) return void response.writeHead(202).end();
+    const { limits } = this.#options;
+    const open = this.#open.get(principal) ?? new Set();
+    this.#open.set(principal, open);
+    if (open.size >= limits.maxSessions)
+      return refuse(response, refusal(429, "Too Many Requests", tryAgain), id);
+    const problem = mismatch(request.headers, message, (name) =>
+      this.#gateway.findTool(name, false),
+    );
+    if (problem !== undefined) {
+      const what = `Header mismatch: ${problem}`;
+      return refuse(response, refusal(400, what, { code: headerMismatch }), id);
+    }
+    const reply = new StatelessReply(response, limits.keepAliveMs);
+    const exchange = new Exchange(id as RequestId, reply.write);
+    open.add(exchange);
+    response.on("close", () => {
+      open.delete(exchange);
+      exchange.cancel(cancelled("the client took it back"));
+    });
+    this.#client(principal).take(message, exchange);
+  }
+
+  /** Ends all that is under way. */
+  close(): void {
+    for (const client of this.#clients.values()) client.close();
+  }
+
+  #client(principal: string): Stateless {
+    let client = this.#clients.get(principal);
+    if (client === undefined) {
+      const { listed, peers, onProblem } = this.#options;
+      const session = `stateless-${principal}`;
+      client = new Stateless(this.#gateway, { principal, session, listed, peers, onProblem });
+      this.#clients.set(principal, client);
+    }
+    return client;
+  }
+}
+
+const tryAgain = { headers: { "retry-after": "1" } };

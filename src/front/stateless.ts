@@ -1,0 +1,313 @@
+import type { Caller, Freshness, IsFor, JsonObject, Lists, Result } from "../call.ts";
+import { Cancel } from "../cancel.ts";
+import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
+import type { Peer, Peers, PeerSlot } from "../peer.ts";
+import type { Exchange } from "./exchange.ts";
+import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
+import { Listener, readWanted } from "./listener.ts";
+import { commonCapabilities, instructionsOf } from "./offer.ts";
+import { Parked } from "./parked.ts";
+import { isAble, notAble } from "./questions.ts";
+import { Relay } from "./relay.ts";
+import { Routes } from "./routes.ts";
+import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
+import { levels, readMeta, statelessVersions, wrong, type RequestMeta } from "./stateless-meta.ts";
+import { StatelessRequest, type Home } from "./stateless-request.ts";
+
+const methodNotFound = -32601;
+const internalError = -32603;
+
+/** The methods that servers answer. */
+const relayed = new Set([
+  "tools/call",
+  "prompts/get",
+  "resources/read",
+  "completion/complete",
+  "tasks/get",
+  "tasks/update",
+  "tasks/cancel",
+]);
+
+/** Extensions that are between a client and a server, and pass through as they are. */
+const appsExtension = "io.modelcontextprotocol/ui";
+const tasksExtension = "io.modelcontextprotocol/tasks";
+
+/** Where calls have connections of their own, these are held by those that wait for their client: fewer than there are. */
+const mostParkedAtServer = 6;
+/** Listeners, and questions of servers outside of any request, that one client may have. */
+const mostListeners = 1000;
+const mostWaiting = 100;
+
+/** What is needed to serve a client besides the gateway. */
+export interface StatelessOptions {
+  readonly principal: string;
+  /** Whom kept results, runs and budgets belong to beside the principal. */
+  readonly session: string;
+  /** Resolves when as many upstreams as can be waited for have told their lists. */
+  readonly listed: () => Promise<void>;
+  readonly peers: Peers;
+  /** Where the servers find this client outside of its requests. */
+  readonly slot?: PeerSlot;
+  /** Told what of a server's cannot be passed on. */
+  readonly onProblem: (problem: string) => void;
+}
+
+/** A question of a server while no request was under way that could be answered with it. */
+interface Waiting {
+  readonly upstream: string;
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly give: (request: StatelessRequest) => void;
+}
+
+/**
+ * One client of the era without sessions (2026-07-28): a principal, or the other end of a pipe. What is kept of it
+ * is named in its requests: questions that wait for its answers, tasks, and those who listen.
+ */
+export class Stateless implements Home {
+  readonly relay: Relay;
+  readonly parked: Parked<StatelessRequest>;
+  readonly onProblem: (problem: string) => void;
+  readonly peer: Peer | undefined;
+  readonly #gateway: Gateway;
+  readonly #options: StatelessOptions;
+  readonly #routes: Routes;
+  readonly #texts: ListTexts;
+  readonly #running = new Map<StatelessRequest, () => void>();
+  readonly #listeners = new Set<Listener>();
+  readonly #waiting = new Set<Waiting>();
+  readonly #stopWatching: () => void;
+  /** The least severe level that each server was told, as an index of the levels. */
+  readonly #told = new Map<string, number>();
+  #count = 0;
+
+  constructor(gateway: Gateway, options: StatelessOptions) {
+    this.#gateway = gateway;
+    this.#options = options;
+    this.onProblem = options.onProblem;
+    this.peer = options.slot;
+    this.parked = new Parked(options.slot === undefined ? mostParkedAtServer : Infinity);
+    this.#routes = new Routes(gateway);
+    this.#texts = new ListTexts(gateway, options.onProblem);
+    this.relay = new Relay(gateway, this.#routes, options.listed);
+    this.#stopWatching = gateway.watch({
+      changed: () => {
+        for (const listener of this.#listeners) listener.changed();
+      },
+      notified: (upstream, method, params, isFor = everybody) => {
+        if (method === "notifications/message") this.#log(upstream, params, isFor);
+        else if (method === "notifications/resources/updated")
+          for (const listener of this.#listeners)
+            if (isFor(listener.caller)) listener.updated(upstream, params);
+      },
+    });
+  }
+
+  /** Takes a request. */
+  take({ method, params }: JsonObject, exchange: Exchange): void {
+    const meta = readMeta(params);
+    if ("code" in meta) return refuse(exchange, meta, true);
+    const given = params as JsonObject;
+    given["_meta"] = meta.rest;
+    if (method !== "server/discover" || Object.keys(meta.capabilities).length > 0)
+      this.#introduce(meta);
+    if (typeof method !== "string") refuse(exchange, wrong("expected a method"), true);
+    else if (relayed.has(method)) this.#send(method, given, meta, exchange);
+    else if (isListMethod(method)) void this.#list(method, given, exchange);
+    else if (method === "server/discover") exchange.answer(this.#discover(exchange));
+    else if (method === "subscriptions/listen") this.#listen(given, meta, exchange);
+    else refuse(exchange, { code: methodNotFound, message: `Method not found: ${method}` }, true);
+  }
+
+  /** How many requests are under way, those that listen not counted. */
+  get inFlight(): number {
+    return this.#running.size;
+  }
+
+  ended(request: StatelessRequest): void {
+    this.#running.get(request)?.();
+    this.#running.delete(request);
+  }
+
+  /** Whether a client listens that is to be kept. */
+  get listens(): boolean {
+    return this.#listeners.size > 0;
+  }
+
+  /** We go, or the client has gone. */
+  close(): void {
+    this.#stopWatching();
+    for (const listener of this.#listeners) listener.end(disconnected);
+    this.#listeners.clear();
+    for (const request of this.#running.keys()) request.cancel(disconnected);
+    this.parked.close();
+  }
+
+  #send(method: string, params: JsonObject, meta: RequestMeta, exchange: Exchange): void {
+    const { requestState } = params;
+    if (Parked.owns(requestState)) {
+      const request = this.parked.take(requestState, method, params);
+      if (request !== undefined) return request.resume(exchange, meta, params["inputResponses"]);
+      const why = "requestState is unknown, has expired, or belongs to another request";
+      return refuse(exchange, wrong(`${why}: send the request anew`), false);
+    }
+    if (meta.level !== Infinity) this.#tellLevel(meta);
+    const caller = this.#callerOf(meta, `${this.#options.session}#${++this.#count}`);
+    const request = new StatelessRequest({ method, params, caller }, meta, exchange, this);
+    this.#running.set(request, this.#options.peers.join(caller.peer ?? "", request));
+    this.relay.send(request);
+    if (this.#waiting.size > 0)
+      for (const waiting of this.#waiting)
+        if (isAt(request, waiting)) {
+          this.#waiting.delete(waiting);
+          waiting.give(request);
+        }
+  }
+
+  async #list(method: ListMethod, { cursor }: JsonObject, exchange: Exchange): Promise<void> {
+    if (cursor !== undefined)
+      return refuse(exchange, wrong("unknown cursor: lists come whole"), false);
+    await this.#options.listed();
+    const text = this.#texts.text(method);
+    exchange.answer(listLine(exchange.id, text, this.#freshnessOf(memberOf[method])));
+  }
+
+  /** Of what those who list something allow the least. */
+  #freshnessOf(list: keyof Lists): Freshness {
+    const { catalog, upstreams } = this.#gateway;
+    const owners = new Set<string>();
+    for (const { upstream } of catalog[list].values()) owners.add(upstream);
+    return freshnessOf(
+      upstreams.flatMap((upstream) =>
+        owners.has(upstream.name) ? [upstream.freshness?.(list)] : [],
+      ),
+    );
+  }
+
+  #discover({ id }: Exchange): string {
+    const { upstreams } = this.#gateway;
+    const hasTasks = upstreams.some((upstream) => upstream.can(`extensions/${tasksExtension}`));
+    const instructions = instructionsOf(this.#gateway);
+    const members = {
+      supportedVersions: statelessVersions,
+      capabilities: {
+        ...commonCapabilities,
+        extensions: { [appsExtension]: {}, ...(hasTasks && { [tasksExtension]: {} }) },
+      },
+      ...(instructions !== undefined && { instructions }),
+      ...stale,
+    };
+    return ownLine(id, JSON.stringify(members).slice(1, -1));
+  }
+
+  #listen(params: JsonObject, meta: RequestMeta, exchange: Exchange): void {
+    const wanted = readWanted(params);
+    if ("code" in wanted) return refuse(exchange, wanted, false);
+    if (this.#listeners.size >= mostListeners)
+      return refuse(exchange, { code: internalError, message: "too many subscriptions" }, false);
+    const { principal, session } = this.#options;
+    const own = `${session}-listener-${++this.#count}`;
+    const caller = { principal, session: own, client: meta.client };
+    const listener = new Listener(exchange, caller, {
+      gateway: this.#gateway,
+      routes: this.#routes,
+      texts: this.#texts,
+      onProblem: this.onProblem,
+    });
+    this.#listeners.add(listener);
+    exchange.owner = {
+      cancel: (reason) => {
+        this.#listeners.delete(listener);
+        listener.cancel(reason);
+      },
+    };
+    void listener.begin(wanted);
+  }
+
+  #callerOf({ client }: RequestMeta, peer?: string): Caller {
+    const { principal, session } = this.#options;
+    return peer === undefined
+      ? { principal, session, client }
+      : { principal, session, client, peer };
+  }
+
+  /** A log message belongs to the oldest request at that server which wants it. */
+  #log(upstream: string, params: JsonObject, isFor: IsFor): void {
+    const severity = levels.indexOf(params["level"]);
+    for (const request of this.#running.keys()) {
+      if (request.route?.upstream !== upstream || request.level > severity) continue;
+      if (!isFor(request.caller)) continue;
+      const { logger } = params;
+      const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
+      return request.note("notifications/message", { ...params, logger: name });
+    }
+  }
+
+  /** Has servers of the earlier era, which are told a level once for all, send what this request wants. */
+  #tellLevel(meta: RequestMeta): void {
+    const params = { level: levels[meta.level] };
+    for (const upstream of this.#gateway.upstreams) {
+      const { name } = upstream;
+      if (!upstream.can("logging") || (this.#told.get(name) ?? Infinity) <= meta.level) continue;
+      this.#told.set(name, meta.level);
+      this.#own(name, "logging/setLevel", params, meta).catch((error: unknown) => {
+        // One that could not be told is told with the next request.
+        if (asCallError(error).rpc === undefined) this.#told.delete(name);
+      });
+    }
+  }
+
+  #own(upstream: string, method: string, params: JsonObject, meta: RequestMeta): Promise<Result> {
+    const caller = this.#callerOf(meta);
+    return this.#gateway.send({ upstream, method, params, caller, signal: new Cancel() });
+  }
+
+  /** Servers of the earlier era are told what the client can do when they are initialised: what its first request says. */
+  #introduce({ capabilities }: RequestMeta): void {
+    const { slot } = this.#options;
+    if (slot === undefined || slot.isIntroduced) return;
+    slot.introduce(capabilities, (upstream, method, params, signal) => {
+      if (!isAble(capabilities, method, params)) return Promise.reject(notAble(method));
+      for (const request of this.#running.keys())
+        if (isAt(request, { upstream, method, params }))
+          return request.ask(upstream, method, params, signal);
+      return this.#wait(upstream, method, params, signal);
+    });
+  }
+
+  /** The next request to that server can be answered with the question. */
+  #wait(
+    upstream: string,
+    method: string,
+    params: JsonObject,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    if (this.#waiting.size >= mostWaiting)
+      return Promise.reject(cancelled("the client is asked too much at once"));
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        upstream,
+        method,
+        params,
+        give: (request) => resolve(request.ask(upstream, method, params, signal)),
+      };
+      this.#waiting.add(waiting);
+      signal.addEventListener("abort", () => {
+        if (this.#waiting.delete(waiting)) reject(cancelled("the server took its question back"));
+      });
+    });
+  }
+}
+
+const everybody: IsFor = () => true;
+
+/** Whether a request is at the server that asks, and can be answered with the question. */
+const isAt = (
+  request: StatelessRequest,
+  { upstream, method, params }: Pick<Waiting, "upstream" | "method" | "params">,
+): boolean => request.route?.upstream === upstream && request.canAsk(method, params);
+
+/** `early`: before anything was done, which HTTP tells by its status too. */
+const refuse = (exchange: Exchange, error: RpcError, early: boolean): void =>
+  exchange.answer(errorLine(exchange.id, error), early ? error.code : undefined);
