@@ -323,9 +323,9 @@ export class Session implements Transport {
   }
 
   /** The client has begun, and can be told of things from now on. */
-  #meet(capabilities: JsonObject, ask?: Peer["ask"]): void {
+  #meet(announced: JsonObject, ask?: Peer["ask"]): void {
     this.#hasMet = true;
-    this.#options.peer.introduce(capabilities, ask);
+    this.#options.peer.introduce(announced, ask);
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {

@@ -4,8 +4,6 @@
 //   progress   (params) → tells progress
 //   log        (level, data) → a log message
 //   ask        ([{key: {method, params}, …}, …]) → what the client answered, by key; each element is one round
-//   updated    (uri) → a resource has changed
-//   changed    () → all lists have changed
 import { Buffer } from "node:buffer";
 import { extras, kinds, promptsOf, resourcesOf, templatesOf, toolsOf } from "./contents.mjs";
 
@@ -16,19 +14,22 @@ const text = (value) => ({
 const rpcError = (code, message, data) => Object.assign(new Error(message), { code, data });
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-/** The requests of clients to one server process, as `(method, params, around) → result`. */
-export function behaviourOf(id) {
+/**
+ * The requests of clients to one server, as `(method, params, around) → result`. `world` is what its processes have
+ * in common; `tell` has `updated(uri)`, a resource has changed, and `changed()`, all lists have changed.
+ */
+export function behaviourOf(id, world, tell) {
   let hasExtras = false;
-  /** By key: told when that call has been cancelled. */
-  const hanging = new Map();
-  const hangingAt = (key) => {
-    if (!hanging.has(key)) {
-      const entry = {};
-      entry.cancelled = new Promise((resolve) => (entry.cancel = resolve));
-      hanging.set(key, entry);
+  /** Who waits for calls to be cancelled. */
+  const waiting = new Set();
+  world.listen(({ updated, extra, cancelled: key }) => {
+    if (updated !== undefined) tell.updated(updated);
+    if (extra !== undefined && extra !== hasExtras) {
+      hasExtras = extra;
+      tell.changed();
     }
-    return hanging.get(key);
-  };
+    if (key !== undefined) for (const look of waiting) look();
+  });
 
   const call = {
     echo: ({ arguments: given }, { meta }) => ({
@@ -56,18 +57,22 @@ export function behaviourOf(id) {
       return text("logged");
     },
     hang({ arguments: { key } }, { signal }) {
-      signal.addEventListener("abort", () => hangingAt(key).cancel());
+      signal.addEventListener("abort", () => world.add({ cancelled: key }));
       return new Promise(() => {});
     },
-    cancelled: ({ arguments: { key } }) => hangingAt(key).cancelled.then(() => text("cancelled")),
+    cancelled: ({ arguments: { key } }) =>
+      new Promise((resolve) => {
+        const look = () => world.has({ cancelled: key }) && resolve(text("cancelled"));
+        waiting.add(look);
+        look();
+      }),
     ask: async ({ arguments: { rounds } }, { ask }) => text(await ask(rounds)),
-    async touch({ arguments: { uri } }, { updated }) {
-      await updated(uri);
+    touch({ arguments: { uri } }) {
+      world.add({ updated: uri });
       return text("touched");
     },
-    async change({ arguments: { extra } }, { changed }) {
-      hasExtras = extra;
-      await changed();
+    change({ arguments: { extra } }) {
+      world.add({ extra });
       return text("changed");
     },
     big: () => text("x".repeat(1024 * 1024)),

@@ -62,10 +62,14 @@ export class Peers {
   }
 
   async #server(which: Pick<Cell, "server" | "back">): Promise<Target> {
-    const args = [programOf(which.server), idOf(which)];
+    const args = this.#argsOf(which);
     return which.back === "stdio"
       ? { command: process.execPath, args }
       : { url: await this.#url(which.server) };
+  }
+
+  #argsOf(which: Pick<Cell, "server" | "back">): string[] {
+    return [programOf(which.server), idOf(which), join(this.#folder, idOf(which))];
   }
 
   /** The one server of that era by HTTP. */
@@ -76,7 +80,7 @@ export class Peers {
   }
 
   async #listen(server: Era): Promise<string> {
-    const args = [programOf(server), idOf({ server, back: "http" }), "--http"];
+    const args = [...this.#argsOf({ server, back: "http" }), "--http"];
     const child = this.#spawn(args, { stdio: ["ignore", "pipe", "inherit"] });
     const [line] = (await once(child.stdout as Readable, "data")) as [Buffer];
     return `http://127.0.0.1:${Number(line)}/mcp`;

@@ -1,5 +1,5 @@
 // A server of the 2025 era for the matrix test, on stdio, or with `--http` by Streamable HTTP with sessions on a free
-// port, which it prints on the first line of stdout.   node server-2025.mjs ID [--http]
+// port, which it prints on the first line of stdout.   node server-2025.mjs ID WORLD [--http]
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import process from "node:process";
@@ -14,11 +14,25 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import { behaviourOf } from "./behaviour.mjs";
 import { toolsOf } from "./contents.mjs";
+import { World } from "./world.mjs";
 
-const [id, ...options] = process.argv.slice(2);
-const behave = behaviourOf(id);
+const [id, file, ...options] = process.argv.slice(2);
 /** All that are connected now, with the URIs that they subscribed to. */
 const servers = new Map();
+const world = new World(file);
+const behave = behaviourOf(id, world, {
+  updated(uri) {
+    for (const [server, uris] of servers)
+      if (uris.has(uri)) void server.sendResourceUpdated({ uri });
+  },
+  changed() {
+    for (const server of servers.keys()) {
+      void server.sendToolListChanged();
+      void server.sendPromptListChanged();
+      void server.sendResourceListChanged();
+    }
+  },
+});
 const capabilities = {
   tools: { listChanged: true },
   prompts: { listChanged: true },
@@ -36,8 +50,6 @@ const ownTools = [
 const text = (value) => ({ content: [{ type: "text", text: value }] });
 /** How each task is ended, by its id. */
 const tasks = new Map();
-/** Ids of places that clients have been sent to. */
-const visited = new Set();
 
 /** What only this era has, by the name of the tool. */
 const own = {
@@ -55,8 +67,8 @@ const own = {
       .then(() => text("released")),
   /** Refuses until the client has been sent to a URL, and tells when it was there. */
   visit({ arguments: { elicitationId } }, { sendNotification }) {
-    if (visited.has(elicitationId)) return text("visited");
-    visited.add(elicitationId);
+    if (world.has({ visited: elicitationId })) return text("visited");
+    world.add({ visited: elicitationId });
     const told = { method: "notifications/elicitation/complete", params: { elicitationId } };
     void sendNotification(told);
     const url = "https://example.com/visit";
@@ -100,18 +112,6 @@ function connect(transport) {
           for (const [key, request] of Object.entries(round))
             answers[key] = await sendRequest(request, ResultSchema);
         return answers;
-      },
-      async updated(uri) {
-        for (const [other, uris] of servers)
-          if (uris.has(uri)) await other.sendResourceUpdated({ uri });
-      },
-      async changed() {
-        for (const other of servers.keys())
-          await Promise.all([
-            other.sendToolListChanged(),
-            other.sendPromptListChanged(),
-            other.sendResourceListChanged(),
-          ]);
       },
     };
   };

@@ -1,5 +1,5 @@
 // A server of the 2026-07-28 era alone for the matrix test, on stdio, or with `--http` on a free port, which it prints
-// on the first line of stdout.   node server-2026.mjs ID [--http]
+// on the first line of stdout.   node server-2026.mjs ID WORLD [--http]
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import process from "node:process";
@@ -8,9 +8,15 @@ import { createMcpHandler, inputRequired, Server } from "@modelcontextprotocol/s
 import { serveStdio } from "@modelcontextprotocol/server/stdio";
 import * as z from "zod";
 import { behaviourOf } from "./behaviour.mjs";
+import { World } from "./world.mjs";
 
-const [id, ...options] = process.argv.slice(2);
-const behave = behaviourOf(id);
+const [id, file, ...options] = process.argv.slice(2);
+/** Who tells clients, as `behaviourOf` wants it. */
+const telling = { updated() {}, changed() {} };
+const behave = behaviourOf(id, new World(file), {
+  updated: (uri) => telling.updated(uri),
+  changed: () => telling.changed(),
+});
 const tasksExtension = "io.modelcontextprotocol/tasks";
 const capabilities = {
   tools: { listChanged: true },
@@ -64,13 +70,11 @@ function lookAt({ taskId }) {
     : { ...taskAt(taskId, "completed"), result: taskResult };
 }
 
-/** `notify` tells of changes. */
-function serverWith(notify) {
+function makeServer() {
   const server = new Server(
     { name: "matrix-2026", version: "1.0.0" },
     { capabilities, instructions: `Instructions of ${id}` },
   );
-  const changes = notify(server);
   server.setRequestHandler("tasks/get", { params: z.looseObject({}) }, lookAt);
   server.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => {
     const { progressToken, ...meta } = params?._meta ?? {};
@@ -91,7 +95,6 @@ function serverWith(notify) {
         },
         log: (level, data) => mcpReq.log(level, data, "main"),
         ask: askOf(mcpReq),
-        ...changes,
       });
       return method === "tools/list" && result.nextCursor === undefined
         ? { ...result, tools: [...result.tools, task] }
@@ -106,31 +109,27 @@ function serverWith(notify) {
 
 if (!options.includes("--http"))
   serveStdio(
-    () =>
-      serverWith((server) => ({
-        updated: (uri) => server.sendResourceUpdated({ uri }),
-        changed: () =>
-          Promise.all([
-            server.sendToolListChanged(),
-            server.sendPromptListChanged(),
-            server.sendResourceListChanged(),
-          ]),
-      })),
+    () => {
+      const server = makeServer();
+      telling.updated = (uri) => void server.sendResourceUpdated({ uri });
+      telling.changed = () => {
+        void server.sendToolListChanged();
+        void server.sendPromptListChanged();
+        void server.sendResourceListChanged();
+      };
+      return server;
+    },
     { legacy: "reject" },
   );
 else {
-  const handler = createMcpHandler(
-    () =>
-      serverWith(() => ({
-        updated: (uri) => handler.notify.resourceUpdated(uri),
-        changed() {
-          handler.notify.toolsChanged();
-          handler.notify.promptsChanged();
-          handler.notify.resourcesChanged();
-        },
-      })),
-    { legacy: "reject", keepAliveMs: 0 },
-  );
+  const handler = createMcpHandler(makeServer, { legacy: "reject", keepAliveMs: 0 });
+  const { notify } = handler;
+  telling.updated = (uri) => notify.resourceUpdated(uri);
+  telling.changed = () => {
+    notify.toolsChanged();
+    notify.promptsChanged();
+    notify.resourcesChanged();
+  };
   const http = createServer(async (request, response) => {
     const gone = new AbortController();
     response.on("close", () => gone.abort());
