@@ -10,6 +10,8 @@ interface View {
   readonly name: string;
   readonly kind: string;
   readonly state: string;
+  /** Who started it, where that may be somebody else. */
+  readonly principal?: string;
   readonly startedAt: string;
   readonly endedAt?: string;
   readonly trace: string;
@@ -32,7 +34,8 @@ interface View {
 /** A run of `get_run` in lines. */
 export function viewLines(run: JsonObject): string[] {
   const view = run as unknown as View;
-  const { id, name, kind, state, startedAt, trace, steps, error, problem, output } = view;
+  const { id, name, kind, state, principal, startedAt, trace } = view;
+  const { steps, error, problem, output } = view;
   const cause = error && [error.step, error.message].filter((part) => part !== "").join(": ");
   const why = [cause, problem].flatMap((part) => (part === undefined ? [] : `: ${part}`));
   const rows = steps.map((step) => [
@@ -44,7 +47,7 @@ export function viewLines(run: JsonObject): string[] {
   ]);
   return [
     `The ${kind} ${name} is ${state}${why.join("")}`,
-    `run ${id}, started ${startedAt}, took ${took(view)}, trace ${trace}`,
+    `run ${id}${principal === undefined ? "" : ` of ${principal}`}, started ${startedAt}, took ${took(view)}, trace ${trace}`,
     ...(rows.length === 0
       ? []
       : ["", ...table([["STEP", "STATE", "TOOL", "UNDO", "ERROR"], ...rows])]),
@@ -78,12 +81,13 @@ function waysOut({ id, open = [], missing = [] }: View): string[] {
 /** Runs of `list_runs` as a table. */
 export const listLines = (runs: readonly JsonObject[]): string[] =>
   table([
-    ["ID", "NAME", "KIND", "STATE", "STARTED", "TOOK"],
+    ["ID", "NAME", "KIND", "STATE", "FOR", "STARTED", "TOOK"],
     ...(runs as unknown as readonly View[]).map((run) => [
       run.id,
       run.name,
       run.kind,
       run.state,
+      run.principal ?? "",
       run.startedAt,
       took(run),
     ]),

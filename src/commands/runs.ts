@@ -19,15 +19,20 @@ export interface Word {
   readonly result?: string | undefined;
 }
 
-const caller: Caller = { principal: "local", session: "cli", client: "holdfast runs" };
+/** The person at the machine, who may do what any principal may with its own runs. */
+const callerFor = (principal: string): Caller => ({
+  principal,
+  session: "cli",
+  client: "holdfast runs",
+});
 const longestWait = 86_400_000;
 const mostListed = 1000;
 
 /** `holdfast runs`: the runs of sagas that the store has, the newest first. Starts no server. */
 export async function listRuns(file: string | undefined, output: Output): Promise<number> {
   const runs = await looking(file, async (store) => {
-    const stored = await store?.list({ principal: caller.principal, limit: mostListed });
-    return (stored ?? []).map(headOf);
+    const stored = await store?.list({ limit: mostListed });
+    return (stored ?? []).map((run) => ({ ...headOf(run), principal: run.caller.principal }));
   });
   if (output.json) output.line(JSON.stringify({ runs }));
   else for (const line of listLines(runs)) output.line(line);
@@ -46,11 +51,11 @@ export async function showRun(
 
 /** `holdfast runs cancel ID`: has a saga undone, whoever drives it. 1 where it could not be, else 0. */
 export const cancelRun = (file: string | undefined, id: string, output: Output): Promise<number> =>
-  commanding(file, id, output, (runs, wait) => runs.cancel(id, caller, wait));
+  commanding(file, id, output, (runs, caller, wait) => runs.cancel(id, caller, wait));
 
 /** `holdfast runs resume ID`: lets a stuck saga try again. 1 where it is stuck after that, else 0. */
 export const resumeRun = (file: string | undefined, id: string, output: Output): Promise<number> =>
-  commanding(file, id, output, (runs, wait) => runs.resume(id, caller, wait));
+  commanding(file, id, output, (runs, caller, wait) => runs.resume(id, caller, wait));
 
 /** `holdfast runs resolve ID`: tells a stuck saga what happened. 1 where it is stuck after that, else 0. */
 export function resolveRun(
@@ -60,7 +65,7 @@ export function resolveRun(
   output: Output,
 ): Promise<number> {
   const word = { happened, step, result: result === undefined ? undefined : jsonOf(result) };
-  return commanding(file, id, output, (runs, wait) => runs.resolve(id, word, caller, wait));
+  return commanding(file, id, output, (runs, caller, wait) => runs.resolve(id, word, caller, wait));
 }
 
 /** Has a run do something, and waits for its end. It goes on here where nobody else drives it. */
@@ -70,17 +75,19 @@ async function commanding(
   output: Output,
   command: (
     runs: Runs,
+    caller: Caller,
     wait: { waitMs: number; signal: Cancel },
   ) => Promise<JsonObject | undefined>,
 ): Promise<number> {
-  await looking(file, (store) => viewIn(store, id));
+  const { principal } = await looking(file, (store) => viewIn(store, id));
+  const caller = callerFor(String(principal));
   try {
     // A signal ends the command, not the run.
     const view = await openFor(file, ({ holdfast: { runs } }) =>
-      command(runs, { waitMs: longestWait, signal: new Cancel() }),
+      command(runs, caller, { waitMs: longestWait, signal: new Cancel() }),
     );
     if (view === undefined) throw unknownName("run", id, []);
-    print(view, output);
+    print({ ...view, principal }, output);
     return view["state"] === "stuck" ? 1 : 0;
   } catch (error) {
     if (!(error instanceof CallError)) throw error;
@@ -105,11 +112,13 @@ async function looking<T>(
 /** Rejects with a UsageError where there is no such run. */
 async function viewIn(store: RunStore | undefined, id: string): Promise<JsonObject> {
   const run = await store?.get(id);
-  if (store !== undefined && run?.caller.principal === caller.principal)
-    return viewOf(run, new Journal(await store.journal(id)));
+  if (store !== undefined && run !== undefined) {
+    const view = viewOf(run, new Journal(await store.journal(id)));
+    return { ...view, principal: run.caller.principal };
+  }
   if (id.startsWith("chain-"))
     throw new UsageError(`a chain is known only to the Holdfast that runs it; got ${id}`);
-  const runs = await store?.list({ principal: caller.principal, limit: mostListed });
+  const runs = await store?.list({ limit: mostListed });
   throw unknownName("run", id, runs?.map((one) => one.id) ?? []);
 }
 

@@ -7,7 +7,7 @@ export interface Sent {
 }
 
 /** Messages that are kept at most, however small they are. */
-const mostKept = 1000;
+const mostKept = 10_000;
 
 /** What one session was sent on its streams, the newest of it, so that it can be sent again. */
 export class SentLog {

@@ -57,7 +57,10 @@ export class SseStream {
       if (this.#response === response) this.#forget();
     });
     if (primes()) response.write(`id: ${this.#number}-${last}\nretry: ${retry}\ndata: \n\n`);
-    for (const sent of log.after(this.#number, last)) this.#write(sent);
+    // All at once: what is kept is bounded, and it is what the client came for.
+    const missed = log.after(this.#number, last);
+    if (missed.length > 0) response.write(missed.map(eventText).join(""));
+    this.#written = missed.at(-1)?.number ?? last;
     this.#alive = every(keepAliveMs, () => {
       if (response.writableLength === 0) response.write(": alive\n\n");
     });

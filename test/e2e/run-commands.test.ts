@@ -146,7 +146,7 @@ describe("holdfast runs", () => {
     const [run] = runs();
     const id = run?.id ?? "";
     const { code, out } = on("runs");
-    expect(out).toMatch(/^ID +NAME +KIND +STATE +STARTED +TOOK$/m);
+    expect(out).toMatch(/^ID +NAME +KIND +STATE +FOR +STARTED +TOOK$/m);
     expect(out).toMatch(
       new RegExp(`^${id} +place_order +saga +compensated +\\d{4}-\\S+ +\\d`, "m"),
     );

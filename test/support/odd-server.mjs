@@ -1,5 +1,6 @@
 // An MCP server on stdio that misbehaves on request, without the SDK so that it can send anything.
 //   node odd-server.mjs [--start=hang|exit|banner] [--start-delay=MS] [--tools=NAME,…] [--name=NAME]
+//     [--resources=URI,…] [--logging=on]
 import process from "node:process";
 
 const options = Object.fromEntries(
@@ -19,6 +20,9 @@ const ask = (method, params) =>
     asked.set(id, resolve);
     send({ id, method, params });
   });
+
+/** What it was told for the life of its connection. */
+const told = [];
 
 /** Requests that were taken back, by id. */
 const cancelled = [];
@@ -110,6 +114,22 @@ const tools = {
       return text("flooded");
     },
   ],
+  told: [{ inputSchema: object }, () => text(JSON.stringify(told))],
+  update: [
+    { inputSchema: object },
+    ({ arguments: { uri } }) => {
+      send({ method: "notifications/resources/updated", params: { uri } });
+      return text("updated");
+    },
+  ],
+  log: [
+    { inputSchema: object },
+    async ({ arguments: { level, data, ms = 0 } }) => {
+      send({ method: "notifications/message", params: { level, data } });
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return text("logged");
+    },
+  ],
   deaf: [
     { inputSchema: object },
     () => {
@@ -183,7 +203,8 @@ async function handle({ id, method, params, result, error }) {
           protocolVersion: params.protocolVersion,
           capabilities: {
             tools: { listChanged: true },
-            ...(options.resources !== undefined && { resources: {} }),
+            ...(options.resources !== undefined && { resources: { subscribe: true } }),
+            ...(options.logging !== undefined && { logging: {} }),
           },
           serverInfo: { name: options.name ?? "odd", version: "1.0.0" },
         },
@@ -216,6 +237,11 @@ async function handle({ id, method, params, result, error }) {
         return send({ id, error: { code: -32002, message: "Resource not found", data: { uri } } });
       return send({ id, result: { contents: [{ uri, text: `${uri} of ${options.name}` }] } });
     }
+    case "resources/subscribe":
+    case "resources/unsubscribe":
+    case "logging/setLevel":
+      told.push([method, params.uri ?? params.level]);
+      return send({ id, result: {} });
     case "notifications/cancelled":
       cancelled.push(params);
       return;
