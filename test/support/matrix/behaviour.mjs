@@ -20,15 +20,15 @@ const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
  */
 export function behaviourOf(id, world, tell) {
   let hasExtras = false;
-  /** Who waits for calls to be cancelled. */
+  /** Who waits for something to happen. */
   const waiting = new Set();
-  world.listen(({ updated, extra, cancelled: key }) => {
+  world.listen(({ updated, extra }) => {
     if (updated !== undefined) tell.updated(updated);
     if (extra !== undefined && extra !== hasExtras) {
       hasExtras = extra;
       tell.changed();
     }
-    if (key !== undefined) for (const look of waiting) look();
+    for (const look of waiting) look();
   });
 
   const call = {
@@ -58,11 +58,16 @@ export function behaviourOf(id, world, tell) {
     },
     hang({ arguments: { key } }, { signal }) {
       signal.addEventListener("abort", () => world.add({ cancelled: key }));
+      world.add({ hanging: key });
       return new Promise(() => {});
     },
-    cancelled: ({ arguments: { key } }) =>
+    happened: ({ arguments: event }) =>
       new Promise((resolve) => {
-        const look = () => world.has({ cancelled: key }) && resolve(text("cancelled"));
+        const look = () => {
+          if (!world.has(event)) return;
+          waiting.delete(look);
+          resolve(text("yes"));
+        };
         waiting.add(look);
         look();
       }),

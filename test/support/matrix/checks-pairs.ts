@@ -78,16 +78,16 @@ export const pairChecks: readonly PairCheck[] = [
         .call("hang", { key: keys[1] }, { signal: other.signal })
         .then(() => "answered")
         .catch(() => "ended");
-      await Promise.all([one.call("echo"), two.call("echo")]);
+      for (const key of keys) await one.call("happened", { hanging: key });
       taken.abort();
       await ended;
-      await one.call("cancelled", { key: keys[0] });
+      await one.call("happened", { cancelled: keys[0] });
       expect(await Promise.race([still, two.call("echo").then(() => "still there")])).toBe(
         "still there",
       );
       other.abort();
       expect(await still).toBe("ended");
-      await two.call("cancelled", { key: keys[1] });
+      await two.call("happened", { cancelled: keys[1] });
     },
   },
   {

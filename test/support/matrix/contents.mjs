@@ -26,7 +26,7 @@ export const toolsOf = (id) => [
   { name: "steps", inputSchema: object() },
   { name: "log", inputSchema: object() },
   { name: "hang", inputSchema: object({ key: { type: "string" } }) },
-  { name: "cancelled", inputSchema: object({ key: { type: "string" } }) },
+  { name: "happened", inputSchema: object() },
   { name: "ask", inputSchema: object({ rounds: { type: "array" } }) },
   { name: "touch", inputSchema: object({ uri: { type: "string" } }) },
   { name: "change", inputSchema: object({ extra: { type: "boolean" } }) },
