@@ -9,6 +9,8 @@ export interface ServerInfo {
   readonly protocolVersion: string;
   readonly capabilities: JsonObject;
   readonly instructions?: string;
+  /** Whether it speaks the newer era, though it was initialised in the older one. Default: false. */
+  readonly isModernToo?: boolean;
 }
 
 /** The four lists, by their members in `Lists`. */

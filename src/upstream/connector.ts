@@ -33,7 +33,13 @@ export function connector(
     return (timeoutMs, abandon, known) => {
       const opening = turn.begin(known);
       const answered = (): void => turn.answered();
-      return connectStdio(upstream, program, { ...options, opening, answered }, timeoutMs, abandon);
+      return connectStdio(
+        upstream,
+        program,
+        { ...options, known, opening, answered },
+        timeoutMs,
+        abandon,
+      );
     };
   }
   return (timeoutMs, abandon, known) =>

@@ -4,10 +4,9 @@ import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo } from "./connection.ts";
-import { isModern } from "./era.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
-import { probePatience } from "./turn.ts";
+import { patience, probePatience, speaksModern } from "./turn.ts";
 
 /** Statuses by which the specification of Streamable HTTP tells a server of the transport before it. */
 const olderServer = [400, 404, 405];
@@ -41,11 +40,9 @@ export async function connectHttp(
     const { connectModern } = await import("./modern-http-connection.ts");
     return connectModern(target, options, limitMs, abandon);
   };
-  const isOlder =
-    address.kind === "sse" || (known !== undefined && !isModern(known.protocolVersion));
+  const isOlder = address.kind === "sse" || (known !== undefined && !speaksModern(known));
   if (!isOlder) {
-    const patience = known === undefined ? Math.min(probePatience, timeoutMs / 2) : timeoutMs;
-    const found = await modern(patience);
+    const found = await modern(patience(known, timeoutMs));
     if (found !== undefined) return found;
   }
   const http = new HttpConnection(target, address.kind, options);

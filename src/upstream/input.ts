@@ -35,7 +35,7 @@ export async function withInput(
   let result = first;
   for (let round = 1; round <= mostRounds; round++) {
     const { inputRequests, requestState } = result;
-    const asks = isObject(inputRequests);
+    const asks = isObject(inputRequests) && Object.keys(inputRequests).length > 0;
     const params: JsonObject = { ...call.params };
     // oxlint-disable no-await-in-loop -- one round after the other
     if (asks) params["inputResponses"] = await answers(call, client, inputRequests);

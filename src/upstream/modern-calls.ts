@@ -31,9 +31,16 @@ export class ModernCalls {
   readonly #options: CallsOptions;
   /** What clients have announced, since promises of it are not to be waited for at each call. */
   readonly #known = new WeakMap<Peer, JsonObject>();
+  /** Calls whose client is being asked, or whose task goes on. */
+  #driven = 0;
 
   constructor(options: CallsOptions) {
     this.#options = options;
+  }
+
+  /** How many calls wait for their answer, of whomever. */
+  get inFlight(): number {
+    return this.#options.calls.inFlight + this.#driven;
   }
 
   readonly handle: Handle = (call) => {
@@ -90,11 +97,14 @@ export class ModernCalls {
     first: Result,
   ): Promise<Result> {
     const { calls } = this.#options;
+    this.#driven++;
     try {
       const last = await drive(call, client, first, (again) => calls.handle(again));
       return asPersonal(await this.#settle(call, client, last));
     } catch (error) {
       throw error instanceof Error ? asPersonal(error) : error;
+    } finally {
+      this.#driven--;
     }
   }
 

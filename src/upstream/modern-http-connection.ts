@@ -26,7 +26,6 @@ export async function connectModern(
       const session = await openModern({ upstream, info, wire, asked, problem });
       return {
         ...session,
-        inFlight: () => wire.calls.inFlight,
         hold: (held) => wire.hold(held),
         ended: wire.ended,
         close: () => Promise.resolve(wire.close()),

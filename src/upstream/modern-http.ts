@@ -170,8 +170,8 @@ export class ModernHttp implements Wire {
   }
 
   /** Whether a server has refused a request with its own answer to it, which is handed on if so. */
-  #isAnswer(id: unknown, { status = 0, body = "" }: HttpFailure): boolean {
-    if (status >= 500) return false;
+  #isAnswer(id: unknown, { error, body = "" }: HttpFailure): boolean {
+    if (error.code !== "upstream_error" || error.outcome !== "failed") return false;
     const answer = parseMessages(body)?.find(
       (message) => isObject(message["error"]) && (message["id"] ?? id) === id,
     );

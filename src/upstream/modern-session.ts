@@ -56,6 +56,8 @@ export interface ModernOptions {
 /** A session, and the calls in it. */
 export interface ModernSession extends Session {
   readonly handle: Handle;
+  /** How many calls wait for their answer. */
+  inFlight(): number;
 }
 
 /** Uses a server that has been discovered; within a second or so. */
@@ -101,7 +103,7 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
     return wire.learn(items as Lists["tools"]) as Lists[Name];
   };
 
-  const { handle } = new ModernCalls({
+  const clients = new ModernCalls({
     calls,
     asked,
     levelOf: (peer) => levels.of(peer),
@@ -134,7 +136,8 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
   return {
     info,
     list,
-    handle: (call) => changed(call.method, call.params, call.caller) ?? handle(call),
+    handle: (call) => changed(call.method, call.params, call.caller) ?? clients.handle(call),
+    inFlight: () => clients.inFlight,
     // There is no ping: that it answers at all is what counts.
     ping: async (limit) => {
       await request("server/discover", {}, limit).catch((error: unknown) => {

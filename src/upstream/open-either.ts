@@ -13,6 +13,8 @@ export interface Ways<Opened> {
   use(info: ServerInfo): Promise<Opened>;
   /** Goes on in the older era. */
   initialize(): Promise<Opened>;
+  /** Notes that what was initialised speaks the newer era, too. */
+  both(opened: Opened): Opened;
   /** Whether `initialize` has failed because the server said no. */
   isAnswer(error: unknown): boolean;
   /** Told when the server has answered what was tried first. */
@@ -31,11 +33,14 @@ export async function openEither<Opened>(ways: Ways<Opened>): Promise<Opened> {
     ways.answered();
     return info === undefined ? ways.initialize() : ways.use(info);
   }
-  return initialized(ways, async () => {
-    // One that is slow to start answers both, in order.
-    const isLate = await settlesWithin(probe, moment);
-    return isLate ? probe : undefined;
-  });
+  // One that is slow to start answers both, in order.
+  let late: ServerInfo | undefined;
+  probe.then((info) => (late = info)).catch(() => {});
+  const initialize = async (): Promise<Opened> => {
+    const opened = await ways.initialize();
+    return late === undefined ? opened : ways.both(opened);
+  };
+  return initialized({ ...ways, initialize }, () => settlesWithin(probe, moment).then(() => late));
 }
 
 async function initializeFirst<Opened>(ways: Ways<Opened>): Promise<Opened> {

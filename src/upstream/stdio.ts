@@ -6,14 +6,14 @@ import { CallError } from "../errors.ts";
 import { now } from "../time.ts";
 import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "../wire.ts";
 import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
-import type { Connection, ConnectionEvents, Session } from "./connection.ts";
+import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
 import { discover } from "./discover.ts";
 import { Link, type Send } from "./link.ts";
 import type { Wire } from "./modern-session.ts";
 import { openEither } from "./open-either.ts";
 import { OwnRequests } from "./own-requests.ts";
 import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
-import { probePatience, type Opening } from "./turn.ts";
+import { patience, type Opening } from "./turn.ts";
 
 /** Bytes that may wait for a server to read them; beyond, calls are refused. */
 const mostWaiting = 64 * 1024 * 1024;
@@ -21,6 +21,8 @@ const mostWaiting = 64 * 1024 * 1024;
 /** What a connection on stdio needs besides its program. */
 export interface StdioOptions extends ConnectionEvents {
   readonly asked: Asked;
+  /** What the server was before. */
+  readonly known?: ServerInfo | undefined;
   /** What is tried first. Default: to probe for the newer era. */
   readonly opening?: Opening;
   /** Told when the server has answered anything. */
@@ -30,6 +32,9 @@ export interface StdioOptions extends ConnectionEvents {
   /** Takes secrets out of what the server writes, before it is quoted. */
   readonly mask?: (text: string) => string;
 }
+
+/** A session, and the calls in it. */
+type Opened = Session & { readonly handle: Handle };
 
 /** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
 export async function connectStdio(
@@ -66,13 +71,13 @@ export async function connectStdio(
     void ended.then(reject);
     abandon.subscribe(reject);
   });
-  const open = async (): Promise<Session & { readonly handle: Handle }> => {
+  const open = async (): Promise<Opened> => {
     const capabilities = await asked.peer.capabilities;
     const begun = now();
     const left = (): number => Math.max(timeoutMs - (now() - begun), 1);
-    return openEither({
+    return openEither<Opened>({
       opening: options.opening ?? "discover",
-      patienceMs: Math.min(probePatience, timeoutMs / 2),
+      patienceMs: patience(options.known, timeoutMs),
       discover() {
         transport.use((message) => void own.receive(message));
         return discover(upstream, own, capabilities, left());
@@ -91,6 +96,7 @@ export async function connectStdio(
         };
         return openModern({ upstream, info, wire, asked, problem });
       },
+      both: (opened) => ({ ...opened, info: { ...opened.info, isModernToo: true } }),
       initialize: async () => ({
         ...(await openSession(upstream, transport, left(), asked, link)),
         handle: (call) => link.handle(call),
@@ -101,8 +107,8 @@ export async function connectStdio(
   };
   try {
     return {
-      ...(await Promise.race([open(), lost])),
       inFlight: () => link.inFlight,
+      ...(await Promise.race([open(), lost])),
       hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
       ended,
       close: () => server.stop(),
