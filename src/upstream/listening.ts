@@ -33,6 +33,7 @@ export interface ListeningOptions {
 /** The streams on which a server of the newer era tells of changes. */
 export class Listening {
   readonly #options: ListeningOptions;
+  readonly #all = new Set<Stream>();
   /** By the id of the request that keeps each open. */
   readonly #streams = new Map<unknown, Stream>();
   readonly #watched = new Set<string>();
@@ -101,9 +102,7 @@ export class Listening {
   }
 
   close(): void {
-    for (const stream of this.#streams.values()) stream.close();
-    this.#watching?.close();
-    this.#streams.clear();
+    for (const stream of this.#all) stream.close();
   }
 
   /** One stream for all resources, which takes the place of the last when it is open. Answers what is told on it. */
@@ -124,6 +123,7 @@ export class Listening {
       filter,
       upstream,
       open: (stream) => {
+        this.#all.add(stream);
         const id = `listen-${++this.#count}`;
         this.#streams.set(id, stream);
         const params = { notifications: filter, _meta: meta };
@@ -131,7 +131,8 @@ export class Listening {
         if (notSent !== undefined) this.ended(id, notSent);
         return id;
       },
-      close: (id) => {
+      close: (stream, id) => {
+        this.#all.delete(stream);
         if (!this.#streams.delete(id)) return;
         const params = { requestId: id, reason: "no longer needed" };
         send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
@@ -148,7 +149,7 @@ interface StreamOptions extends Pick<ListeningOptions, "upstream" | "tell" | "pr
   readonly filter: JsonObject;
   /** Sends the request that opens it, and answers its id. */
   readonly open: (stream: Stream) => string;
-  readonly close: (id: string) => void;
+  readonly close: (stream: Stream, id: string) => void;
 }
 
 /** One stream, which is opened again when it ends or breaks, until it is closed. */
@@ -193,7 +194,7 @@ class Stream {
   close(): void {
     this.#closed = true;
     this.#timer?.clear();
-    this.#options.close(this.#id);
+    this.#options.close(this, this.#id);
     this.#agree(undefined);
   }
 
