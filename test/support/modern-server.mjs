@@ -1,5 +1,6 @@
-// An MCP server of the newer era, made with the reference SDK; tells on stderr each request that it gets.
-//   node modern-server.mjs [--legacy=serve] [--http=PORT] [--die-at=METHOD] [--slow-start=MS]
+// An MCP server of the newer era, made with the reference SDK. Notes in a file what it gets, one a line.
+//   node modern-server.mjs --log=FILE [--legacy=serve] [--http=PORT] [--die-at=METHOD] [--slow-start=MS]
+import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { PassThrough, Readable } from "node:stream";
 import process from "node:process";
@@ -17,7 +18,8 @@ const options = Object.fromEntries(
   process.argv.slice(2).map((argument) => argument.replace(/^--/, "").split(/=(.*)/s)),
 );
 const legacy = options.legacy === "serve";
-const tell = (...words) => process.stderr.write(`got ${words.join(" ")}\n`);
+const tell = (...words) => appendFileSync(options.log, `${words.join(" ")}\n`);
+tell("start", process.pid);
 const text = (value) => ({
   content: [{ type: "text", text: typeof value === "string" ? value : JSON.stringify(value) }],
 });
@@ -155,7 +157,7 @@ async function overHttp(port) {
   notify = handler.notify;
   const http = createServer((req, res) => {
     const { "mcp-method": method, "mcp-name": name } = req.headers;
-    tell(req.method, method ?? "-", ...(name === undefined ? [] : [name]));
+    tell(method ?? `${req.method} of the older era`, ...(name === undefined ? [] : [name]));
     if (method === "subscriptions/listen") streams.add(res);
     const stop = new AbortController();
     res.on("close", () => {
@@ -191,10 +193,7 @@ function overStdio() {
     rest = lines.pop();
     for (const line of lines) {
       const { method, params } = JSON.parse(line);
-      tell(
-        method ?? "an answer",
-        ...(params?.notifications ? [JSON.stringify(params.notifications)] : []),
-      );
+      tell(method ?? "an answer");
       if (method !== undefined && method === options["die-at"]) process.exit(1);
       input.write(`${line}\n`);
     }

@@ -51,7 +51,8 @@ async function serve(
       const message = JSON.parse(body || "{}") as JsonObject;
       const one = { message, headers: request.headers, path: request.url };
       seen.push(one);
-      const method = typeof message["method"] === "string" ? message["method"] : String(request.method);
+      const method =
+        typeof message["method"] === "string" ? message["method"] : String(request.method);
       const say = says[method] ?? (method === "server/discover" ? discovered : undefined);
       if (method.startsWith("notifications/")) response.writeHead(202).end();
       else if (say === undefined) response.writeHead(404).end();
