@@ -5,6 +5,7 @@ import type { HttpAddress } from "./http-target.ts";
 import { connectHttp } from "./http.ts";
 import type { Program, ServerRecords } from "./process.ts";
 import { connectStdio } from "./stdio.ts";
+import { Turn } from "./turn.ts";
 
 /** How a server is reached. */
 export type Transport = ({ readonly kind: "stdio" } & Program) | HttpAddress;
@@ -25,11 +26,22 @@ export function connector(
   transport: Transport,
   { environment, records, asked, mask, ...events }: ConnectorOptions,
 ): Connect {
+  const turn = new Turn();
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
-    return (timeoutMs, abandon) =>
-      connectStdio(upstream, program, { ...events, asked, records, mask }, timeoutMs, abandon);
+    const options = { ...events, asked, records, mask };
+    return (timeoutMs, abandon, known) => {
+      const opening = turn.begin(known);
+      const answered = (): void => turn.answered();
+      return connectStdio(
+        upstream,
+        program,
+        { ...options, known, opening, answered },
+        timeoutMs,
+        abandon,
+      );
+    };
   }
-  return (timeoutMs, abandon) =>
-    connectHttp(upstream, transport, { ...events, asked }, timeoutMs, abandon);
+  return (timeoutMs, abandon, known) =>
+    connectHttp(upstream, transport, { ...events, asked, known }, timeoutMs, abandon);
 }

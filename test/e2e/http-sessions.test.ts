@@ -46,7 +46,7 @@ it(
     const before = await settled(gateway);
     const { answers, sessions } = await soak(gateway, seconds);
     const after = await settled(gateway);
-    process.stderr.write(`${JSON.stringify({answers,sessions,before,after})}\n`);
+    process.stderr.write(`${JSON.stringify({ answers, sessions, before, after })}\n`);
     expect(answers).toBeGreaterThan(clients);
     expect(sessions).toBeGreaterThan(clients);
     expect(after.handles).toEqual(before.handles);
