@@ -1,5 +1,5 @@
 import type { Call, Handle, JsonObject, Result } from "../call.ts";
-import { CallError } from "../errors.ts";
+import { CallError, type RpcError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import { asPersonal } from "../personal.ts";
 import { isObject, toJson } from "../wire.ts";
@@ -10,6 +10,8 @@ import type { Link } from "./link.ts";
 import { followTask, isTask } from "./task.ts";
 
 const methodNotFound = -32601;
+const invalidParams = -32602;
+const resourceNotFound = -32002;
 
 /** What may be answered with a request for input. */
 const mayNeedInput: ReadonlySet<string> = new Set(["tools/call", "prompts/get", "resources/read"]);
@@ -111,6 +113,7 @@ export class ModernCalls {
   /** Nothing was done by a call that was refused for how it was sent; then it is sent as it should be, once. */
   async #mend(call: Call, client: Client, error: unknown): Promise<Result> {
     const rpc = error instanceof CallError ? error.rpc : undefined;
+    if (rpc !== undefined && isNotFound(call, rpc)) throw notFound(call, rpc);
     const { calls, relearn } = this.#options;
     if (rpc?.code === modernErrors.headerMismatch && (await relearn()))
       return this.#settle(call, client, await calls.handle(call));
@@ -122,6 +125,21 @@ export class ModernCalls {
     return this.#settle(again, { ...client, capabilities }, await calls.handle(again));
   }
 }
+
+/** Whether a resource is not there, which this era says as it says that parameters are wrong. */
+const isNotFound = ({ method, params }: Call, { code, data }: RpcError): boolean =>
+  method === "resources/read" &&
+  code === invalidParams &&
+  isObject(data) &&
+  data["uri"] === params["uri"];
+
+/** The same with the code of its own that the older era has for it. */
+const notFound = ({ upstream }: Call, rpc: RpcError): CallError =>
+  new CallError("upstream_error", rpc.message, {
+    outcome: "answered",
+    upstream,
+    rpc: { ...rpc, code: resourceNotFound },
+  });
 
 /** What a client of either era can do, as this era announces it. */
 export const asAnnounced = ({ tasks: _, roots, ...rest }: JsonObject): JsonObject => ({

@@ -174,6 +174,19 @@ describe("a call", () => {
     expect(levels).toEqual(["debug", "debug", "error"]);
   });
 
+  it("of a resource that is not there fails with the older era's code for that, and for nothing else", async () => {
+    const refusal = (data: JsonObject): JsonObject => ({
+      error: { code: -32602, message: "none", data },
+    });
+    const { session } = await setUp([refusal({ uri: "x:1" }), refusal({ uri: "x:2" })]);
+    const read = (): Promise<unknown> =>
+      session.handle(call({ method: "resources/read", params: { uri: "x:1" } }));
+    await expect(read()).rejects.toMatchObject({
+      rpc: { code: -32002, message: "none", data: { uri: "x:1" } },
+    });
+    await expect(read()).rejects.toMatchObject({ rpc: { code: -32602 } });
+  });
+
   it("is not sent where it wants a task of the older era", async () => {
     const { session, sent } = await setUp();
     const refused = outcomeOf(session.handle(call({ params: { name: "do", task: {} } })));
