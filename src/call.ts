@@ -116,7 +116,7 @@ export interface Upstream {
   lists(): Lists;
   /** What it says to models about its use. */
   instructions(): string | undefined;
-  /** Whether its server announced a capability, such as `logging` or `resources`; false where it is not known. */
+  /** Whether its server announced a capability, such as `logging`, `resources` or `extensions/NAME`; false where it is not known. */
   can(capability: string): boolean;
   /** How long a list of it may be taken for fresh; undefined where its server does not say. */
   freshness?(list: keyof Lists): Freshness | undefined;

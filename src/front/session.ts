@@ -16,7 +16,7 @@ import {
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { isWanted } from "../log-levels.ts";
-import type { Peer, PeerSlot } from "../peer.ts";
+import type { PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
@@ -81,8 +81,9 @@ export class Session implements Transport {
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
+  /** Whether the client has sent anything that is of a session: before, nothing is sent to it. */
+  #hasBegun = false;
   #level: unknown;
-  #hasMet = false;
   #caller: Caller;
   #server: Server | undefined;
 
@@ -131,6 +132,7 @@ export class Session implements Transport {
   /** Takes a message that the client sent. */
   take(message: JsonObject): void {
     if (this.#options.takeOther?.(message) === true) return;
+    this.#hasBegun = true;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -138,7 +140,7 @@ export class Session implements Transport {
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(message);
     else {
-      if (!beforeInitialize.has(method)) this.#meet({});
+      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -322,14 +324,8 @@ export class Session implements Transport {
     });
   }
 
-  /** The client has begun, and can be told of things from now on. */
-  #meet(announced: JsonObject, ask?: Peer["ask"]): void {
-    this.#hasMet = true;
-    this.#options.peer.introduce(announced, ask);
-  }
-
   #notified(upstream: string, method: string, params: JsonObject): void {
-    if (!this.#hasMet) return;
+    if (!this.#hasBegun) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
       if (!isWanted(level, this.#level)) return;
@@ -350,7 +346,7 @@ export class Session implements Transport {
       this.#caller = { ...this.#caller, client: words.join(" ") };
     }
     this.#toSdk(message);
-    this.#meet(isObject(announced) ? announced : {}, this.#asking.ask);
+    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */

@@ -3,6 +3,7 @@ import { Cancel } from "../cancel.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Peer, Peers, PeerSlot } from "../peer.ts";
+import { isObject } from "../wire.ts";
 import type { Exchange } from "./exchange.ts";
 import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
 import { Listener, readWanted } from "./listener.ts";
@@ -12,7 +13,14 @@ import { isAble, notAble } from "./questions.ts";
 import { Relay } from "./relay.ts";
 import { Routes } from "./routes.ts";
 import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
-import { levels, readMeta, statelessVersions, wrong, type RequestMeta } from "./stateless-meta.ts";
+import {
+  levels,
+  missingCapability,
+  readMeta,
+  statelessVersions,
+  wrong,
+  type RequestMeta,
+} from "./stateless-meta.ts";
 import { StatelessRequest, type Home } from "./stateless-request.ts";
 
 const methodNotFound = -32601;
@@ -113,7 +121,10 @@ export class Stateless implements Home {
     if (method !== "server/discover" || Object.keys(meta.capabilities).length > 0)
       this.#introduce(meta);
     if (typeof method !== "string") refuse(exchange, wrong("expected a method"), true);
-    else if (relayed.has(method)) this.#send(method, given, meta, exchange);
+    else if (relayed.has(method))
+      if (method.startsWith("tasks/") && !takesTasks(meta.capabilities))
+        refuse(exchange, needsTasks, true);
+      else this.#send(method, given, meta, exchange);
     else if (isListMethod(method)) void this.#list(method, given, exchange);
     else if (method === "server/discover") exchange.answer(this.#discover(exchange));
     else if (method === "subscriptions/listen") this.#listen(given, meta, exchange);
@@ -145,6 +156,8 @@ export class Stateless implements Home {
   }
 
   #send(method: string, params: JsonObject, meta: RequestMeta, exchange: Exchange): void {
+    // Here the server alone decides what becomes a task.
+    if (params["task"] !== undefined) delete params["task"];
     const { requestState } = params;
     if (Parked.owns(requestState)) {
       const request = this.parked.take(requestState, method, params);
@@ -299,6 +312,15 @@ export class Stateless implements Home {
     });
   }
 }
+
+const takesTasks = ({ extensions }: JsonObject): boolean =>
+  isObject(extensions) && isObject(extensions[tasksExtension]);
+
+const needsTasks: RpcError = {
+  code: missingCapability,
+  message: `Tasks are for clients that take ${tasksExtension}`,
+  data: { requiredCapabilities: { extensions: { [tasksExtension]: {} } } },
+};
 
 const everybody: IsFor = () => true;
 

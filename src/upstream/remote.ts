@@ -3,6 +3,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
 import { after, every, now, type Timer } from "../time.ts";
+import { isObject } from "../wire.ts";
 import type { Connect, Connection, ServerInfo } from "./connection.ts";
 import { changedLists, fetchAll, noLists, Refresh, type Accept } from "./fetch-lists.ts";
 import type { Manifest } from "./manifest.ts";
@@ -24,6 +25,8 @@ const pingTimeout = 10_000;
 /** So many looks in a row, `idleStopMs` together, must find a connection unused for it to be stopped. */
 const idleLooks = 4;
 
+/** How an extension is named among capabilities. */
+const extension = "extensions/";
 /** Milliseconds until the next try, after `failures` tries in a row that failed or did not hold. */
 export const retryDelay = (failures: number): number =>
   failures <= 1 ? 0 : Math.min(firstDelay * 2 ** (failures - 2), longestDelay);
@@ -119,7 +122,10 @@ export class RemoteUpstream implements Upstream {
   }
 
   can(capability: string): boolean {
-    return this.#state !== "disabled" && this.#info?.capabilities[capability] !== undefined;
+    const capabilities = this.#state === "disabled" ? undefined : this.#info?.capabilities;
+    if (!capability.startsWith(extension)) return capabilities?.[capability] !== undefined;
+    const extensions = capabilities?.["extensions"];
+    return isObject(extensions) && extensions[capability.slice(extension.length)] !== undefined;
   }
 
   /** Resolves when its lists are known: at once from a manifest, else when the first try has ended. */

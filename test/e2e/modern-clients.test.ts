@@ -48,13 +48,13 @@ async function connect(way: keyof typeof ways, config: JsonObject) {
     { capabilities: able, versionNegotiation: { mode: { pin: "2026-07-28" } } },
   );
   client.setRequestHandler("elicitation/create", ({ params }) => {
-    asked.push(params as JsonObject);
+    asked.push(params);
     return params.mode === "url"
       ? { action: "accept" }
       : { action: "accept", content: { name: "Ada", check: true } };
   });
   client.setRequestHandler("sampling/createMessage", ({ params }) => {
-    asked.push(params as JsonObject);
+    asked.push(params);
     return { role: "assistant", model: "m", content: { type: "text", text: "sampled" } };
   });
   client.setRequestHandler("roots/list", () => ({
@@ -64,7 +64,7 @@ async function connect(way: keyof typeof ways, config: JsonObject) {
   await client.connect(transport);
   atTestEnd(() => client.close());
   const call = async (name: string, args: JsonObject = {}): Promise<string> =>
-    textOf((await client.callTool({ name, arguments: args })) as JsonObject);
+    textOf(await client.callTool({ name, arguments: args }));
   return { client, call, asked };
 }
 

@@ -117,6 +117,46 @@ describe("a request without a session", () => {
   });
 });
 
+describe("tasks", () => {
+  const tasks = metaOf({ extensions: { "io.modelcontextprotocol/tasks": {} } });
+
+  it("are found at the server that began them, by a client that takes them", async () => {
+    const { send } = setUpStateless(({ method }) =>
+      Promise.resolve(method === "tools/call" ? { resultType: "task", taskId: "t" } : { method }),
+    );
+    expect(await answered(send("tasks/get", { taskId: "t" }, tasks))).toMatchObject({
+      answer: { code: -32602 },
+    });
+    expect((await answered(send("tools/call", call, tasks))).answer).toMatchObject({
+      resultType: "task",
+      taskId: "t",
+    });
+    for (const method of ["tasks/get", "tasks/update", "tasks/cancel"])
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      expect(await answered(send(method, { taskId: "t" }, tasks))).toMatchObject({
+        answer: { method },
+      });
+  });
+
+  it("are refused to one that does not", async () => {
+    const { send } = setUpStateless(() => Promise.resolve(ok()));
+    expect(await answered(send("tasks/get", { taskId: "t" }))).toMatchObject({
+      answer: {
+        code: -32021,
+        data: { requiredCapabilities: { extensions: { "io.modelcontextprotocol/tasks": {} } } },
+      },
+      code: -32021,
+    });
+  });
+
+  it("are not begun by a client, as they were in the earlier era", async () => {
+    const { send } = setUpStateless(({ params }) => Promise.resolve({ params }));
+    const { answer } = await answered(send("tools/call", { ...call, task: { ttl: 1 } }));
+    expect(answer).toMatchObject({ params: { name: "do" } });
+    expect(answer?.["params"]).not.toHaveProperty("task");
+  });
+});
+
 describe("log messages", () => {
   const wanting = (level: string) => metaOf({}, { [levelKey]: level });
 
@@ -191,7 +231,7 @@ describe("server/discover", () => {
       capabilities: {
         tools: { listChanged: true },
         resources: { subscribe: true },
-        extensions: { "io.modelcontextprotocol/ui": {} },
+        extensions: { "io.modelcontextprotocol/ui": {}, "io.modelcontextprotocol/tasks": {} },
       },
       ttlMs: 0,
       cacheScope: "private",
