@@ -103,11 +103,12 @@ export class Gateway {
   }
 
   /**
-   * The tool of that exposed name. Also one that its server does not list but may know: by the longest prefix
+   * The tool of that exposed name, or of that name in a server's own user interface. Also one that its server does not list but may know: by the longest prefix
    * that fits, and where it is not known yet what that server has, only when `late`: no more can be waited for.
    */
   findTool(name: string, late: boolean): Tool | undefined {
-    return this.catalog.tools.get(name) ?? this.#guessTool(name, late);
+    const { tools, appTools } = this.catalog;
+    return tools.get(name) ?? appTools.get(name) ?? this.#guessTool(name, late);
   }
 
   #guessTool(name: string, late: boolean): Tool | undefined {
@@ -204,6 +205,11 @@ export class Gateway {
   /** While held, nothing more is read from any server: the one client reads too slowly. */
   hold(held: boolean): void {
     for (const { upstream } of this.#doors.values()) upstream.hold(held);
+  }
+
+  /** A session has ended: nothing is kept for it any more. */
+  left(session: string): void {
+    for (const { upstream } of this.#doors.values()) upstream.left?.(session);
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { ToolDefinition } from "../src/call.ts";
 import { Gateway } from "../src/gateway.ts";
 import { noLists } from "../src/upstream/fetch-lists.ts";
 import { names, shelf, upstream } from "./support/calls.ts";
@@ -39,5 +40,23 @@ describe("a tool that is not listed", () => {
     expect(find(gateway, "a__b__x")).toBe("b__x of server a");
     expect(find(gateway, "a__b__y")).toBeUndefined();
     expect(find(gateway, "a__b__y", true)).toBe("y of server a__b");
+  });
+});
+
+describe("a name without a prefix", () => {
+  const app = { name: "show", _meta: { ui: { resourceUri: "ui://x" } } };
+  const gatewayOf = (tools: readonly ToolDefinition[]): Gateway => {
+    const gateway = new Gateway(names);
+    const lists = { ...noLists, tools };
+    gateway.use(
+      [{ upstream: upstream({ lists: () => lists }), shelf: shelf("up"), stack: [] }],
+      names,
+    );
+    return gateway;
+  };
+
+  it("is found where a server's own user interface may call it, and nowhere else", () => {
+    expect(find(gatewayOf([app, { name: "next" }]), "next")).toBe("next of up");
+    expect(find(gatewayOf([{ name: "next" }]), "next")).toBeUndefined();
   });
 });

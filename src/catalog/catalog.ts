@@ -1,5 +1,6 @@
 import type { Effect, JsonObject, Lists, Tool, ToolDefinition } from "../call.ts";
 import { isObject } from "../wire.ts";
+import { appTools } from "./apps.ts";
 import { assignNames } from "./assign.ts";
 import { effectOf } from "./effects.ts";
 import { matchesAny } from "./glob.ts";
@@ -43,6 +44,8 @@ export interface Prompt {
 export interface Catalog extends Resources {
   /** By exposed name. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** By the name that servers' own user interfaces know. */
+  readonly appTools: ReadonlyMap<string, Tool>;
   /** By exposed name. */
   readonly prompts: ReadonlyMap<string, Prompt>;
 }
@@ -68,6 +71,7 @@ export function buildCatalog(stocks: readonly Stock[], names: NameOptions): Cata
   );
   return {
     tools: new Map(tools.map((tool) => [tool.name, tool])),
+    appTools: appTools(tools),
     prompts: new Map(
       prompts.map(({ name, upstream, item }) => [
         name,

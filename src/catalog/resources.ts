@@ -1,5 +1,5 @@
 import type { JsonObject, Lists } from "../call.ts";
-import { isObject } from "../wire.ts";
+import { uiOf } from "./apps.ts";
 import { matches } from "./glob.ts";
 
 /** A resource or template, and where it is. */
@@ -87,10 +87,9 @@ const appsOf = (
   stocks: readonly { readonly upstream: string; readonly lists: Lists }[],
 ): [string, string][] =>
   stocks.toReversed().flatMap(({ upstream, lists }) =>
-    lists.tools.flatMap(({ _meta: meta }): [string, string][] => {
-      if (!isObject(meta)) return [];
-      const ui = isObject(meta["ui"]) ? meta["ui"]["resourceUri"] : meta["ui/resourceUri"];
-      return typeof ui === "string" ? [[ui, upstream]] : [];
+    lists.tools.flatMap((tool): [string, string][] => {
+      const uri = uiOf(tool)?.["resourceUri"];
+      return typeof uri === "string" ? [[uri, upstream]] : [];
     }),
   );
 
