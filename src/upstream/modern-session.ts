@@ -179,6 +179,8 @@ class Levels {
   }
 
   of(peer: Peer | undefined): unknown {
+    // A client of this era says it with each request, or wants none.
+    if (peer?.repeats === true) return undefined;
     return (peer && this.#ofPeers.get(peer)) ?? this.#last;
   }
 }

@@ -97,7 +97,6 @@ function make() {
     );
   });
   tool("ask", z.object({ what: z.array(z.string()), oneByOne: z.boolean().default(false) }), ask);
-  tool("ask_read", z.object({ what: z.array(z.string()) }), ask, read);
   const header = (type, of) => ({ type, "x-mcp-header": of });
   const place = { region: header("string", "Region"), zone: header("integer", "Zone") };
   tool("place", fromJsonSchema({ type: "object", properties: place }), (args, ctx) =>
@@ -192,7 +191,7 @@ function overStdio() {
     const lines = (rest + String(chunk)).split("\n");
     rest = lines.pop();
     for (const line of lines) {
-      const { method, params } = JSON.parse(line);
+      const { method } = JSON.parse(line);
       tell(method ?? "an answer");
       if (method !== undefined && method === options["die-at"]) process.exit(1);
       input.write(`${line}\n`);

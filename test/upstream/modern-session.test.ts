@@ -187,6 +187,21 @@ describe("a call", () => {
     await expect(read()).rejects.toMatchObject({ rpc: { code: -32602 } });
   });
 
+  it("of a client of this era carries the log level that it says itself, or none", async () => {
+    const { session, sent, peers } = await setUp([complete(), complete()]);
+    peers.join("new", {
+      capabilities: Promise.resolve({}),
+      ask: () => Promise.reject(),
+      repeats: true,
+    });
+    const caller = { principal: "p", session: "new", client: "" };
+    await session.handle(call({ method: "logging/setLevel", params: { level: "debug" } }));
+    await session.handle(call({ caller }));
+    const key = "io.modelcontextprotocol/logLevel";
+    await session.handle(call({ caller, meta: { [key]: "error" } }));
+    expect(sent.map((message) => metaOf(message)[key])).toEqual([undefined, "error"]);
+  });
+
   it("is not sent where it wants a task of the older era", async () => {
     const { session, sent } = await setUp();
     const refused = outcomeOf(session.handle(call({ params: { name: "do", task: {} } })));
