@@ -64,6 +64,7 @@ export class HttpSession {
       session: this.name,
       write: (line, about) => this.#write(line, about),
       answer: (id, line) => this.#answer(id, line),
+      isOneOfMany: true,
       listed: options.listed,
       peer: this.peer,
       onProblem: options.onProblem,

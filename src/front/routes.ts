@@ -80,6 +80,11 @@ export class Routes {
       for (const task of result["tasks"]) this.#learnTask(task, upstream);
   }
 
+  /** Whether this client was told of a task, so that it is one of its own. */
+  knowsTask(id: unknown): boolean {
+    return typeof id === "string" && this.#tasks.has(id);
+  }
+
   /** Notes a subscription before it is asked for: an update may come before the answer. Answers how to forget it. */
   subscribe({ uri: clientUri }: JsonObject, { upstream, params }: Route): () => void {
     return this.#subscribed.add(upstream, String(params["uri"]), String(clientUri));

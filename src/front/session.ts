@@ -52,6 +52,8 @@ export interface SessionOptions {
   readonly answer?: (id: RequestId, line: string | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
+  /** Whether other clients use the same servers, whose tasks are none of this one's. Default false. */
+  readonly isOneOfMany?: boolean;
   /** Where the servers find this client. */
   readonly peer: PeerSlot;
   /** Takes the messages that are of another era; tells whether it did. */
@@ -298,19 +300,25 @@ export class Session implements Transport {
     }
   }
 
-  /** All tasks of all servers. */
+  /** All tasks of all servers, as far as they are this client's. */
   #listTasks(id: RequestId): void {
     const owners = this.#gateway.upstreams.filter((upstream) => upstream.can("tasks"));
     const ask = async (upstream: string): Promise<unknown[]> => {
       const route = { upstream, params: {} };
       const result = await this.#own(upstream, "tasks/list", {}).catch((): Result => ({}));
-      this.#routes.learn("tasks/list", route, result);
-      const { tasks } = result;
-      return Array.isArray(tasks) ? tasks.filter((task) => toJson([task]) !== undefined) : [];
+      const tasks = Array.isArray(result["tasks"]) ? result["tasks"].filter(isObject) : [];
+      const own = tasks.filter(({ taskId }) => this.#mayKnow(taskId));
+      this.#routes.learn("tasks/list", route, { tasks: own });
+      return own.filter((task) => toJson([task]) !== undefined);
     };
     void Promise.all(owners.map(({ name }) => ask(name))).then((lists) =>
       this.#tell(id, { result: { tasks: lists.flat() } }),
     );
+  }
+
+  /** Whether a task may be one of this client's. */
+  #mayKnow(taskId: unknown): boolean {
+    return this.#options.isOneOfMany !== true || this.#routes.knowsTask(taskId);
   }
 
   /** A request of the session's own to one server. */
@@ -334,7 +342,8 @@ export class Session implements Transport {
     } else if (method === "notifications/resources/updated") {
       const uri = this.#routes.subscribedAs(upstream, params["uri"]);
       if (uri !== undefined) this.#notify(method, { ...params, uri });
-    } else this.#notify(method, params);
+    } else if (method !== "notifications/tasks/status" || this.#mayKnow(params["taskId"]))
+      this.#notify(method, params);
   }
 
   #initialize(message: JsonObject): void {
