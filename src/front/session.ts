@@ -25,6 +25,7 @@ import type { RequestId } from "./exchange.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
+import { isAble, isQuestion, notAble } from "./questions.ts";
 import { Relay, type Relayed, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 
@@ -85,6 +86,8 @@ export class Session implements Transport {
   #setInitialized = (): void => {};
   /** Whether the client has sent anything that is of a session: before, nothing is sent to it. */
   #hasBegun = false;
+  /** What the client has said that it can do. */
+  #announced: JsonObject = {};
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -104,6 +107,7 @@ export class Session implements Transport {
       options.session,
       async (upstream, method, params, signal) => {
         await this.#initialized;
+        if (isQuestion(method) && !isAble(this.#announced, method, params)) throw notAble(method);
         const about = this.#requestAt(upstream);
         const related = about === undefined ? {} : { relatedRequestId: about };
         const request = { method, params };
@@ -354,8 +358,9 @@ export class Session implements Transport {
       const words = [name, version].filter((word) => typeof word === "string");
       this.#caller = { ...this.#caller, client: words.join(" ") };
     }
+    if (isObject(announced)) this.#announced = announced;
     this.#toSdk(message);
-    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
+    this.#options.peer.introduce(this.#announced, this.#asking.ask);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */

@@ -188,6 +188,26 @@ it("asks the client nothing for a server before the client says that it is initi
   expect(await takenBack).toMatchObject({ message: "no longer" });
 });
 
+it("asks the client nothing that it has not said it answers", async () => {
+  const { request, receive, sent, peer } = setUp(() => Promise.resolve({}));
+  await request("initialize", {
+    protocolVersion: "2025-11-25",
+    capabilities: { elicitation: {} },
+    clientInfo: { name: "test", version: "1" },
+  });
+  receive({ method: "notifications/initialized" });
+  const { signal } = new AbortController();
+  const ask = (method: string, params: JsonObject = {}): Promise<unknown> =>
+    outcomeOf(peer.ask("up", method, params, signal));
+  expect(await ask("roots/list")).toMatchObject({ code: -32601 });
+  expect(await ask("elicitation/create", { mode: "url" })).toMatchObject({ code: -32601 });
+  expect(sent).toHaveLength(1);
+  void ask("elicitation/create", { message: "Sure?" });
+  void ask("tasks/get", { taskId: "t" });
+  await settle();
+  expect(sent.slice(1)).toMatchObject([{ method: "elicitation/create" }, { method: "tasks/get" }]);
+});
+
 describe("a client that pages", () => {
   const { request } = setUp(() => Promise.resolve(ok()));
 
