@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Bench, direct, nameOf, through, type Cell } from "../support/matrix/cell.ts";
 import { checks, type Check } from "../support/matrix/checks.ts";
-import { pairChecks } from "../support/matrix/checks-pairs.ts";
+import { checkMute, pairChecks } from "../support/matrix/checks-pairs.ts";
 import { Peers } from "../support/matrix/peers.ts";
 
 const peers = new Peers();
@@ -61,10 +61,25 @@ const pairs = through
 describe.each(
   pairs.map(({ one, two }) => [`${nameOf(one)}, and another of ${two.client}`, one, two] as const),
 )("%s", (_, one, two) => {
-  it.each(pairChecks.map(({ name, run }) => [name, run] as const))("%s", async (__, run) => {
+  it.each(
+    pairChecks.flatMap(({ name, run, impossible }) =>
+      impossible?.(one, two) === true ? [] : [[name, run] as const],
+    ),
+  )("%s", async (__, run) => {
     const second = new Bench(two, await peers.clientIn(two, "second"));
     expect.hasAssertions();
     await run(await benchOf(one), second);
+  });
+});
+
+describe.each(
+  pairs
+    .filter(({ one, two }) => one.client === two.client)
+    .map(({ one }) => [nameOf(one), one] as const),
+)("%s, which can be asked nothing", (_, cell) => {
+  it("is answered all the same, and is not asked", async () => {
+    expect.hasAssertions();
+    await checkMute(new Bench(cell, await peers.clientIn(cell, "mute")));
   });
 });
 

@@ -1,5 +1,6 @@
 // How the servers of the matrix answer, the same in both eras. What differs between them is in `around`:
 //   meta       what came as `_meta`, without what belongs to the era
+//   client     what the client can do
 //   signal     aborted when the client has cancelled
 //   progress   (params) → tells progress
 //   log        (level, data) → a log message
@@ -36,6 +37,7 @@ export function behaviourOf(id, world, tell) {
       ...text(given ?? null),
       _meta: { "example.com/heard": meta ?? null },
     }),
+    client: (_, { client }) => text(client),
     sum: ({ arguments: { a, b } }) => ({
       ...text({ sum: a + b }),
       structuredContent: { sum: a + b },

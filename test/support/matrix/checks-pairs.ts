@@ -1,10 +1,12 @@
 import { expect } from "vitest";
-import type { Bench } from "./cell.ts";
+import type { Bench, Cell } from "./cell.ts";
 import { until } from "./client.ts";
 
 /** Something that two clients of one gateway do at the same time, at the same server. */
 export interface PairCheck {
   readonly name: string;
+  /** Whether it cannot be between these two. Default: it can. */
+  readonly impossible?: (one: Cell, two: Cell) => boolean;
   readonly run: (one: Bench, two: Bench) => Promise<void>;
 }
 
@@ -91,6 +93,30 @@ export const pairChecks: readonly PairCheck[] = [
     },
   },
   {
+    name: "are told of their own tasks",
+    // Tasks that clients list and watch are those of 2025.
+    impossible: (one, two) =>
+      one.server === "2026" || one.client === "2026" || two.client === "2026",
+    run: async (one, two) => {
+      const status = "notifications/tasks/status";
+      const told = [watch(one, status), watch(two, status)] as const;
+      const { task } = await one.request("tools/call", {
+        name: one.name("task"),
+        arguments: {},
+        task: { ttl: 60_000 },
+      });
+      const { taskId } = task as { taskId: string };
+      await one.call("release", { taskId });
+      await until(() => told[0]().length > 0);
+      await two.call("echo");
+      expect(told[1]()).toEqual([]);
+      expect(await two.refusal("tasks/get", { taskId })).toMatchObject({ code: -32602 });
+      expect((await two.request("tasks/list", {}))["tasks"]).not.toContainEqual(
+        expect.objectContaining({ taskId }),
+      );
+    },
+  },
+  {
     name: "are told what their own calls log",
     run: async (one, two) => {
       const logged = watch(two, "notifications/message");
@@ -105,5 +131,17 @@ export const pairChecks: readonly PairCheck[] = [
     },
   },
 ];
+
+/** What a client is told that no server can ask for anything. */
+export async function checkMute(bench: Bench): Promise<void> {
+  const from = bench.client.asked.length;
+  const ask = { name: bench.name("ask"), arguments: { rounds: [{ a: form }] } };
+  const answer = await bench
+    .request("tools/call", ask)
+    .catch((error: unknown) => ({ isError: true, error }));
+  expect(answer).toMatchObject({ isError: true });
+  expect(bench.client.asked.slice(from)).toEqual([]);
+  expect((await bench.call("echo", { still: "there" }))["isError"]).toBeUndefined();
+}
 
 const updated = "notifications/resources/updated";

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { JsonObject } from "../../../src/call.ts";
 import { textOf } from "../raw-client.ts";
 import type { Check } from "./checks.ts";
-import { until } from "./client.ts";
+import { capabilities, until } from "./client.ts";
 import { kinds } from "./contents.mjs";
 
 const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -23,6 +23,13 @@ export const toolChecks: readonly Check[] = [
       expect(heard).toEqual({ ...meta, traceparent: expect.any(String) });
       // A gateway may be a span of its own in that trace.
       expect(heard?.["traceparent"]).toContain(traceparent.slice(0, 36));
+    },
+  },
+  {
+    name: "tells a server what its client can do",
+    run: async (bench) => {
+      const { roots: _, ...can } = capabilities;
+      expect(await bench.callForJson("client", {})).toMatchObject({ ...can, roots: {} });
     },
   },
   {
@@ -177,6 +184,14 @@ export const toolChecks: readonly Check[] = [
         content: [{ type: "text", text: "the task is done" }],
         _meta: { "io.modelcontextprotocol/related-task": { taskId } },
       });
+      await until(() =>
+        bench.client.notes.some(
+          ({ method, params }) =>
+            method === "notifications/tasks/status" &&
+            params["taskId"] === taskId &&
+            params["status"] === "completed",
+        ),
+      );
       const other = await begin();
       expect(await bench.request("tasks/cancel", { taskId: other })).toMatchObject({
         status: "cancelled",

@@ -4,14 +4,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ProgressNotificationSchema, ResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../../src/call.ts";
-import {
-  answerOf,
-  capabilities,
-  failureOf,
-  ProgressWatch,
-  type MatrixClient,
-  type Target,
-} from "./client.ts";
+import { answerOf, failureOf, ProgressWatch, type MatrixClient, type Target } from "./client.ts";
 
 const transportTo = (target: Target): Transport =>
   "url" in target
@@ -19,7 +12,7 @@ const transportTo = (target: Target): Transport =>
     : new StdioClientTransport({ ...target, args: [...target.args], stderr: "ignore" });
 
 /** A client of the 2025 era, made with its SDK. */
-export async function connect2025(target: Target): Promise<MatrixClient> {
+export async function connect2025(target: Target, capabilities: JsonObject): Promise<MatrixClient> {
   const client = new Client({ name: "matrix-client-2025", version: "1.0.0" }, { capabilities });
   const notes: MatrixClient["notes"] = [];
   const asked: MatrixClient["asked"] = [];

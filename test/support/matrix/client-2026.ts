@@ -7,14 +7,7 @@ import {
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import * as z from "zod";
 import type { JsonObject } from "../../../src/call.ts";
-import {
-  answerOf,
-  capabilities,
-  failureOf,
-  ProgressWatch,
-  type MatrixClient,
-  type Target,
-} from "./client.ts";
+import { answerOf, failureOf, ProgressWatch, type MatrixClient, type Target } from "./client.ts";
 
 /** The SDK finds out the era with a second process, but not for a transport that is not exactly its own. */
 class OneProcess extends StdioClientTransport {}
@@ -27,7 +20,7 @@ const transportTo = (target: Target): Transport =>
 const anyResult = z.record(z.string(), z.unknown());
 
 /** A client of the 2026-07-28 era alone, made with the reference SDK. */
-export async function connect2026(target: Target): Promise<MatrixClient> {
+export async function connect2026(target: Target, capabilities: JsonObject): Promise<MatrixClient> {
   const client = new Client(
     { name: "matrix-client-2026", version: "1.0.0" },
     { capabilities, versionNegotiation: { mode: { pin: "2026-07-28" } } },
@@ -41,11 +34,13 @@ export async function connect2026(target: Target): Promise<MatrixClient> {
     notes.push({ method, params });
     return Promise.resolve();
   };
-  for (const method of ["roots/list", "sampling/createMessage", "elicitation/create"] as const)
+  for (const method of ["roots/list", "sampling/createMessage", "elicitation/create"] as const) {
+    if (capabilities[method.split("/")[0] ?? ""] === undefined) continue;
     client.setRequestHandler(method, ({ params }: { params?: JsonObject | undefined }) => {
       asked.push({ method, params: params ?? {} });
       return (answers[method]?.() ?? answerOf(method, params ?? {})) as never;
     });
+  }
   await client.connect(transportTo(target));
   const listen = async (filter: SubscriptionFilter): Promise<() => Promise<void>> => {
     const subscription = await client.listen(filter);

@@ -54,6 +54,7 @@ export const capabilities = {
   roots: { listChanged: true },
   sampling: {},
   elicitation: { form: {}, url: {} },
+  extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } },
 };
 
 export const answerOf = (method: string, params: JsonObject): JsonObject => {

@@ -20,6 +20,7 @@ export const toolsOf = (id) => [
     inputSchema: object({ a: { type: "number" }, b: { type: "number" } }, { required: ["a", "b"] }),
     outputSchema: object({ sum: { type: "number" } }, { required: ["sum"] }),
   },
+  { name: "client", inputSchema: object() },
   { name: "kinds", inputSchema: object() },
   { name: "refuse", inputSchema: object() },
   { name: "fail", inputSchema: object() },

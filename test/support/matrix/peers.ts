@@ -9,7 +9,13 @@ import { main } from "../gateway.ts";
 import { idOf, type Cell } from "./cell.ts";
 import { connect2025 } from "./client-2025.ts";
 import { connect2026 } from "./client-2026.ts";
-import type { Era, MatrixClient, Target, Transport } from "./client.ts";
+import {
+  capabilities,
+  type Era,
+  type MatrixClient,
+  type Target,
+  type Transport,
+} from "./client.ts";
 
 const programOf = (era: Era): string =>
   fileURLToPath(new URL(`server-${era}.mjs`, import.meta.url));
@@ -17,6 +23,8 @@ const programOf = (era: Era): string =>
 const everyServer = (["2025", "2026"] as const).flatMap((server) =>
   (["stdio", "http"] as const).map((back) => ({ server, back })),
 );
+
+type Which = "first" | "second" | "mute";
 
 /** The servers, gateways and clients of all cells, each started when first needed. */
 export class Peers {
@@ -29,11 +37,11 @@ export class Peers {
   #config: Promise<string[]> | undefined;
   readonly #clients = new Map<string, Promise<MatrixClient>>();
 
-  /** The client of that cell, or another. All cells with the same way to the same gateway share it. */
-  clientIn({ client, front, server, back }: Cell, which = "first"): Promise<MatrixClient> {
+  /** The client of that cell, or another, or one that can be asked nothing. All cells with the same way to the same gateway share it. */
+  clientIn({ client, front, server, back }: Cell, which: Which = "first"): Promise<MatrixClient> {
     return front === undefined
-      ? this.#client(`${which} ${client} ${back}`, client, () => this.#server({ server, back }))
-      : this.#client(`${which} ${client} gateway ${front}`, client, () => this.#gateway(front));
+      ? this.#client(which, client, back, () => this.#server({ server, back }))
+      : this.#client(which, client, `gateway ${front}`, () => this.#gateway(front));
   }
 
   async close(): Promise<void> {
@@ -47,9 +55,17 @@ export class Peers {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #client(key: string, era: Era, target: () => Promise<Target>): Promise<MatrixClient> {
+  #client(
+    which: Which,
+    era: Era,
+    where: string,
+    target: () => Promise<Target>,
+  ): Promise<MatrixClient> {
+    const key = `${which} ${era} ${where}`;
     const connect = era === "2025" ? connect2025 : connect2026;
-    const client = this.#clients.get(key) ?? target().then(connect);
+    const made = async (): Promise<MatrixClient> =>
+      connect(await target(), which === "mute" ? {} : capabilities);
+    const client = this.#clients.get(key) ?? made();
     this.#clients.set(key, client);
     return client;
   }

@@ -92,6 +92,7 @@ function connect(transport) {
     const { progressToken, ...meta } = params?._meta ?? {};
     return {
       meta,
+      client: server.getClientCapabilities(),
       signal,
       progress: async (progress) => {
         if (progressToken === undefined) return;

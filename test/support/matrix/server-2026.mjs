@@ -17,6 +17,7 @@ const behave = behaviourOf(id, new World(file), {
   updated: (uri) => telling.updated(uri),
   changed: () => telling.changed(),
 });
+const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
 const tasksExtension = "io.modelcontextprotocol/tasks";
 const capabilities = {
   tools: { listChanged: true },
@@ -79,12 +80,13 @@ function makeServer() {
   server.fallbackRequestHandler = async ({ method, params }, { mcpReq }) => {
     const { progressToken, ...meta } = params?._meta ?? {};
     if (method === "tools/call" && params.name === task.name) {
-      const { extensions } = mcpReq.envelope["io.modelcontextprotocol/clientCapabilities"];
+      const { extensions } = mcpReq.envelope[capabilitiesKey];
       return extensions?.[tasksExtension] ? startTask() : taskResult;
     }
     try {
       const result = await behave(method, params, {
         meta,
+        client: mcpReq.envelope[capabilitiesKey],
         signal: mcpReq.signal,
         progress: async (progress) => {
           if (progressToken === undefined) return;
