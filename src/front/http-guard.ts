@@ -17,11 +17,14 @@ const anybody = "local";
 const hostPattern = /^(\[[\da-f:.]+\]|[^:[\]/@\s]+)(?::\d{1,5})?$/i;
 const bearerPattern = /^bearer +(\S+) *$/i;
 
+const allowed =
+  "authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
+/** Headers that repeat arguments have the names that tools give them. */
+const ofArgument = /^mcp-param-[\w!#$%&'*+.^`|~-]+$/i;
+
 /** What a page of an allowed origin may send, and read. */
 const preflight = {
   "access-control-allow-methods": "GET, POST, DELETE",
-  "access-control-allow-headers":
-    "authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id",
   "access-control-max-age": "600",
 };
 
@@ -52,11 +55,17 @@ export class Guard {
   }
 
   /** The answer to a browser that asks whether a page may; undefined where it may not. */
-  preflight({ host, origin }: IncomingHttpHeaders): Record<string, string> | undefined {
+  preflight({ host, origin, ...headers }: IncomingHttpHeaders): Record<string, string> | undefined {
     const cors = this.#cors(origin);
     if (cors["access-control-allow-origin"] === undefined || !this.#isHost(host ?? ""))
       return undefined;
-    return { ...cors, ...preflight };
+    const wanted = headers["access-control-request-headers"]?.split(",") ?? [];
+    const params = wanted.map((name) => name.trim()).filter((name) => ofArgument.test(name));
+    return {
+      ...cors,
+      ...preflight,
+      "access-control-allow-headers": [allowed, ...params].join(", "),
+    };
   }
 
   #isHost(host: string): boolean {

@@ -90,7 +90,7 @@ export class Parked<Request extends Waiting> {
 
 /** Undefined where the parameters are nested too deep. */
 function digestOf(method: string, params: JsonObject): string | undefined {
-  const { _meta, inputResponses: _responses, requestState: _state, ...own } = params;
+  const { _meta, inputResponses: _responses, requestState: _state, task: _task, ...own } = params;
   try {
     return createHash("sha256")
       .update(canonical([method, own]))

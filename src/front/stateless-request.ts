@@ -1,9 +1,11 @@
 import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
+import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
+import type { Gateway } from "../gateway.ts";
 import type { Peer } from "../peer.ts";
 import { after } from "../time.ts";
 import { isObject, toJson } from "../wire.ts";
+import { awaitTask } from "./early-tasks.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Parked, Waiting } from "./parked.ts";
 import { isAble, notAble, Questions } from "./questions.ts";
@@ -29,6 +31,7 @@ const mayAsk = new Set(["tools/call", "prompts/get", "resources/read"]);
 
 /** Where a request belongs. */
 export interface Home {
+  readonly gateway: Gateway;
   readonly relay: Relay;
   readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
@@ -132,7 +135,9 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
   }
 
   answered(result: Result): void {
-    this.#end({ result });
+    const { task } = result;
+    if (isObject(task) && this.params["task"] !== undefined) this.#awaitTask(task);
+    else this.#end({ result });
   }
 
   failed(told: Told): void {
@@ -145,6 +150,15 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     const line = toJson({ jsonrpc: "2.0", method, params });
     if (line !== undefined) this.#exchange?.note(line);
     else this.#home.onProblem(`left out ${method}, which is nested too deep to be passed on`);
+  }
+
+  #awaitTask(task: JsonObject): void {
+    const { gateway, relay } = this.#home;
+    const { caller, signal, route } = this;
+    awaitTask(gateway, { upstream: route?.upstream ?? "", caller, signal }, task).then(
+      (result) => this.#end({ result }),
+      (error: unknown) => this.failed(relay.told(asCallError(error), this)),
+    );
   }
 
   #progress(progress: Progress): void {

@@ -4,6 +4,7 @@ import { asCallError, cancelled, disconnected, type RpcError } from "../errors.t
 import type { Gateway } from "../gateway.ts";
 import type { Peer, Peers, PeerSlot } from "../peer.ts";
 import { isObject } from "../wire.ts";
+import { mustBeTask } from "./early-tasks.ts";
 import type { Exchange } from "./exchange.ts";
 import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
 import { Listener, readWanted } from "./listener.ts";
@@ -78,7 +79,7 @@ export class Stateless implements Home {
   readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
   readonly peer: Peer | undefined;
-  readonly #gateway: Gateway;
+  readonly gateway: Gateway;
   readonly #options: StatelessOptions;
   readonly #routes: Routes;
   readonly #texts: ListTexts;
@@ -91,7 +92,7 @@ export class Stateless implements Home {
   #count = 0;
 
   constructor(gateway: Gateway, options: StatelessOptions) {
-    this.#gateway = gateway;
+    this.gateway = gateway;
     this.#options = options;
     this.onProblem = options.onProblem;
     this.peer = options.slot;
@@ -166,6 +167,8 @@ export class Stateless implements Home {
       return refuse(exchange, wrong(`${why}: send the request anew`), false);
     }
     if (meta.level !== Infinity) this.#tellLevel(meta);
+    if (method === "tools/call" && mustBeTask(this.gateway.findTool(String(params["name"]), false)))
+      params["task"] = {};
     const caller = this.#callerOf(meta, `${this.#options.session}#${++this.#count}`);
     const request = new StatelessRequest({ method, params, caller }, meta, exchange, this);
     this.#running.set(request, this.#options.peers.join(caller.peer ?? "", request));
@@ -188,7 +191,7 @@ export class Stateless implements Home {
 
   /** Of what those who list something allow the least. */
   #freshnessOf(list: keyof Lists): Freshness {
-    const { catalog, upstreams } = this.#gateway;
+    const { catalog, upstreams } = this.gateway;
     const owners = new Set<string>();
     for (const { upstream } of catalog[list].values()) owners.add(upstream);
     return freshnessOf(
@@ -199,9 +202,9 @@ export class Stateless implements Home {
   }
 
   #discover({ id }: Exchange): string {
-    const { upstreams } = this.#gateway;
+    const { upstreams } = this.gateway;
     const hasTasks = upstreams.some((upstream) => upstream.can(`extensions/${tasksExtension}`));
-    const instructions = instructionsOf(this.#gateway);
+    const instructions = instructionsOf(this.gateway);
     const members = {
       supportedVersions: statelessVersions,
       capabilities: {
@@ -223,7 +226,7 @@ export class Stateless implements Home {
     const own = `${session}-listener-${++this.#count}`;
     const caller = { principal, session: own, client: meta.client };
     const listener = new Listener(exchange, caller, {
-      gateway: this.#gateway,
+      gateway: this.gateway,
       routes: this.#routes,
       texts: this.#texts,
       onProblem: this.onProblem,
@@ -260,7 +263,7 @@ export class Stateless implements Home {
   /** Has servers of the earlier era, which are told a level once for all, send what this request wants. */
   #tellLevel(meta: RequestMeta): void {
     const params = { level: levels[meta.level] };
-    for (const upstream of this.#gateway.upstreams) {
+    for (const upstream of this.gateway.upstreams) {
       const { name } = upstream;
       if (!upstream.can("logging") || (this.#told.get(name) ?? Infinity) <= meta.level) continue;
       this.#told.set(name, meta.level);
@@ -273,7 +276,7 @@ export class Stateless implements Home {
 
   #own(upstream: string, method: string, params: JsonObject, meta: RequestMeta): Promise<Result> {
     const caller = this.#callerOf(meta);
-    return this.#gateway.send({ upstream, method, params, caller, signal: new Cancel() });
+    return this.gateway.send({ upstream, method, params, caller, signal: new Cancel() });
   }
 
   /** Servers of the earlier era are told what the client can do when they are initialised: what its first request says. */

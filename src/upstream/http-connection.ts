@@ -49,7 +49,7 @@ export class HttpConnection {
   refusedInitialize: number | undefined;
   readonly #target: HttpTarget;
   readonly #events: ConnectionEvents;
-  readonly #fetcher = new Fetcher();
+  readonly #fetcher: Fetcher;
   readonly #texts: MessageTexts;
   /** What ends the wait for an answer, by the request's id. */
   readonly #requests = new Map<number, Cancel>();
@@ -65,6 +65,7 @@ export class HttpConnection {
     this.#target = target;
     this.#events = events;
     this.#texts = new MessageTexts(target, events.problem);
+    this.#fetcher = new Fetcher(target.auth);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.link = new Link(target.upstream, (message) => this.#send(message));

@@ -465,6 +465,26 @@ describe("requests without a session by HTTP, as they are written", () => {
     );
   });
 
+  it("wait for their own principal alone", async () => {
+    const tokens = ["anna", "ben"].map((name) => ({
+      name,
+      token: `\${TOKEN_OF_${name.toUpperCase()}}`,
+    }));
+    const env = { TOKEN_OF_ANNA: "a".repeat(20), TOKEN_OF_BEN: "b".repeat(20) };
+    const { url } = await serveHttp({ mcpServers: { up: odd() }, http: { tokens } }, { env });
+    const send = async (token: string, params: JsonObject): Promise<JsonObject> => {
+      const named = { "mcp-name": "up__ask", authorization: `Bearer ${token}` };
+      const { text } = await post(url, "tools/call", params, { headers: named });
+      return JSON.parse(text) as JsonObject;
+    };
+    const call = ask("roots/list");
+    const first = await send(env.TOKEN_OF_ANNA, call);
+    const { requestState } = first["result"] as JsonObject;
+    const repeat = { ...call, requestState, inputResponses: { "question-1": { roots: [] } } };
+    expect(await send(env.TOKEN_OF_BEN, repeat)).toMatchObject({ error: { code: -32602 } });
+    expect(await send(env.TOKEN_OF_ANNA, repeat)).toMatchObject({ result: { content: [{}] } });
+  });
+
   it("listen until the gateway ends that", async () => {
     const { url, stop } = await serveHttp({
       mcpServers: { up: odd() },

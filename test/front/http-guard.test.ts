@@ -93,3 +93,15 @@ describe("a token", () => {
     });
   });
 });
+
+describe("a page of an allowed origin", () => {
+  it("may send the headers of the protocol, and those that tools name for their arguments", () => {
+    const origin = "https://a.example.com";
+    const asked = guard({ allowedOrigins: [origin] }).preflight({
+      host: "localhost",
+      origin,
+      "access-control-request-headers": "content-type, Mcp-Param-Region, x-other, mcp-param-a b",
+    });
+    expect(asked?.["access-control-allow-headers"]).toMatch(/mcp-session-id, Mcp-Param-Region$/);
+  });
+});

@@ -294,6 +294,59 @@ describe("a server of 2025-11-25 that wants pages to be opened first", () => {
   });
 });
 
+describe("a tool of 2025-11-25 whose calls must be tasks", () => {
+  const task = (status: string): JsonObject => ({ taskId: "t", status, pollInterval: 100 });
+  const setUpTask = (handle: (call: Call) => Promise<Result>) => {
+    const seen: string[] = [];
+    const world = setUpStateless((given) => {
+      seen.push(given.method);
+      return handle(given);
+    });
+    world.setLists({ tools: [{ name: "do", execution: { taskSupport: "required" } }] });
+    return { ...world, seen };
+  };
+
+  it("is called as one, which is waited for", async () => {
+    const statuses = ["working", "completed"];
+    const { send, seen } = setUpTask(({ method, params }) => {
+      if (method === "tools/call") return Promise.resolve({ task: task("working"), params });
+      if (method === "tasks/get") return Promise.resolve(task(statuses.shift() ?? "?"));
+      return Promise.resolve({ ...ok(), params });
+    });
+    const sent = send("tools/call", call);
+    await settle(500);
+    expect(sent.answer).toMatchObject({ ...ok(), params: { taskId: "t" } });
+    expect(seen).toEqual(["tools/call", "tasks/get", "tasks/get", "tasks/result"]);
+  });
+
+  it("may ask the client when it is asked for its result", async () => {
+    const world = setUpTask(async ({ method, caller, signal }) => {
+      if (method === "tools/call") return { task: task("input_required") };
+      const peer = world.peers.of(caller);
+      return { heard: await peer?.ask("up", "roots/list", {}, signal.abortSignal()) };
+    });
+    const first = world.send("tools/call", call, metaOf(able));
+    await settle();
+    const inputResponses = all(first, { roots: [] });
+    const params = { ...call, requestState: stateOf(first), inputResponses };
+    const second = world.send("tools/call", params, metaOf(able));
+    await settle();
+    expect(second.answer).toMatchObject({ heard: { roots: [] } });
+  });
+
+  it("has its task taken back with the call", async () => {
+    const { send, seen } = setUpTask(({ method }) =>
+      Promise.resolve(method === "tools/call" ? { task: task("working") } : {}),
+    );
+    const sent = send("tools/call", call);
+    await settle();
+    sent.exchange.cancel(cancelled("enough"));
+    await settle(500);
+    expect(seen).toEqual(["tools/call", "tasks/cancel"]);
+    expect(sent.answer).toBeUndefined();
+  });
+});
+
 describe("a question that belongs to no request", () => {
   const outside = () => {
     const slot = new PeerSlot();

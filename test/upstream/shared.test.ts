@@ -52,9 +52,9 @@ function setUp({ asks = true } = {}) {
     return { principal, session, client: "" };
   };
   /** A client of the newer era, for one request. */
-  const joinOnce = (key: string, capabilities: JsonObject): Caller => {
+  const joinOnce = (key: string, capabilities: JsonObject, within?: Peer): Caller => {
     const ask = (): Promise<Result> => Promise.resolve({ key });
-    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, repeats: true });
+    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, repeats: true, within });
     return { principal: "local", session: "none", client: "", peer: key };
   };
   return { shared, peers, peer, connections, notes, send, where, join, joinOnce };
@@ -294,5 +294,14 @@ describe("a client without a session", () => {
     for (const { finish } of connections) finish();
     await Promise.all(busy);
     expect(connections).toHaveLength(8);
+  });
+});
+
+describe("the one client on a pipe, whose requests each say what it can do", () => {
+  it("shares one connection with itself, though its server asks it for things", async () => {
+    const { peer, connections, where, joinOnce } = setUp();
+    const callers = ["1", "2", "3"].map((key) => joinOnce(key, { roots: {} }, peer));
+    expect(await Promise.all(callers.map((caller) => where(caller)))).toEqual([0, 0, 0]);
+    expect(connections).toHaveLength(1);
   });
 });
