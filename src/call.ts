@@ -114,6 +114,8 @@ export interface Upstream {
   notify(method: string, params: JsonObject): void;
   /** While held, no more than is under way is read from its server: who is to get it reads too slowly. */
   hold(held: boolean): void;
+  /** A session has ended: what it wanted to be told, and what is its own, ends with it. */
+  left?(session: string): void;
   /** Has one watcher, the last that was given. */
   watch(watcher: Watcher): void;
   /** Ends it. Calls under way fail. */

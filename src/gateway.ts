@@ -207,6 +207,11 @@ export class Gateway {
     for (const { upstream } of this.#doors.values()) upstream.hold(held);
   }
 
+  /** A session has ended: nothing is kept for it any more. */
+  left(session: string): void {
+    for (const { upstream } of this.#doors.values()) upstream.left?.(session);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.upstreams.map((upstream) => upstream.close()));
   }

@@ -18,6 +18,7 @@ import { implementation } from "./version.ts";
 const help = `Holdfast ${implementation.version}: one MCP server in front of your others
 
   holdfast [serve]             serve the servers of the config file on stdin and stdout
+  holdfast serve --http        serve them by HTTP, as "http" in the config file says
   holdfast check               start every server, tell state, time, version, tools and problems
   holdfast tools               list every tool as a client sees it
   holdfast explain TOOL        tell what a tool may do, and what follows for its calls
@@ -62,10 +63,12 @@ async function run(argv: readonly string[]): Promise<number> {
   for (const option of ["happened", "not", "step", "result"] as const)
     if (values[option] !== undefined && !isResolve)
       throw new UsageError(`--${option} belongs to holdfast runs resolve ID`);
+  if (values.http !== undefined && command !== "serve")
+    throw new UsageError("--http belongs to holdfast serve");
   switch (command) {
     case "serve":
       expect("no arguments", 0);
-      return leave(await serve(config), clientTime);
+      return leave(await (values.http === true ? serveHttp(config) : serve(config)), clientTime);
     case "check":
       expect("no arguments", 0);
       return check(config, output);
@@ -91,6 +94,10 @@ async function run(argv: readonly string[]): Promise<number> {
       throw new UsageError(`there is no command "${command}"; see holdfast --help`);
   }
 }
+
+/** What it takes is loaded only where it is wanted. */
+const serveHttp = async (config: string | undefined): Promise<number> =>
+  (await import("./commands/serve-http.ts")).serveHttp(config);
 
 function runs(
   config: string | undefined,
@@ -127,6 +134,7 @@ function parse(argv: readonly string[]) {
       options: {
         config: { type: "string" },
         json: { type: "boolean" },
+        http: { type: "boolean" },
         happened: { type: "boolean" },
         not: { type: "boolean" },
         step: { type: "string" },

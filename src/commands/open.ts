@@ -122,12 +122,13 @@ export const readConfig = (file: string | undefined): Promise<Config> =>
     home: homedir(),
   });
 
-const redactorOf = ({ servers }: Config): ((text: string) => string) =>
-  redactor(
-    servers.flatMap(({ transport }) =>
+const redactorOf = ({ servers, http }: Config): ((text: string) => string) =>
+  redactor([
+    ...servers.flatMap(({ transport }) =>
       secretsOf(transport.kind === "stdio" ? transport.env : transport.headers),
     ),
-  );
+    ...http.secrets,
+  ]);
 
 const sinkOf = ({ log }: Config): Sink =>
   log.file === undefined

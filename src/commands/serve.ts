@@ -26,10 +26,7 @@ export async function serve(file: string | undefined): Promise<number> {
   });
   const stopReloading = reloadOnChange(opened);
   void holdfast.recover();
-  const signalled = new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
-  });
-  await Promise.race([front.gone, signalled]);
+  await Promise.race([front.gone, signalled()]);
   stopReloading();
   const drained = async (): Promise<void> => {
     // oxlint-disable-next-line no-await-in-loop -- it waits
@@ -40,6 +37,12 @@ export async function serve(file: string | undefined): Promise<number> {
   await opened.close();
   return 0;
 }
+
+/** Resolves when the process is next told to end. */
+export const signalled = (): Promise<unknown> =>
+  new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, resolve);
+  });
 
 /** What nobody caught is a defect of ours: it is told, and ends nothing. */
 export function goOn(thrower: EventEmitter, report: Report): void {

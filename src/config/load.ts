@@ -6,6 +6,7 @@ import type { InlineOptions } from "../workflows/inline-options.ts";
 import type { Workflow } from "../workflows/workflows.ts";
 import { absolute, expand, fromHome, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
+import { resolveHttp, type HttpConfig } from "./http.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Group } from "../groups/group-options.ts";
 import { ConfigError, NoConfig } from "./problems.ts";
@@ -39,6 +40,7 @@ export interface Config {
   readonly runStore: string;
   /** Its files are absolute. */
   readonly events: EventsOptions;
+  readonly http: HttpConfig;
   /** Its file is absolute. */
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
@@ -136,6 +138,7 @@ export function parseConfig(text: string, context: Context): Config {
       (_, path: string) => `sqlite:${absolute(path, around.variables)}`,
     ),
     events: withFiles(content.events, (path) => absolute(path, around.variables)),
+    http: resolveHttp(content.http, around.variables),
     log: log.file === undefined ? log : { ...log, file: absolute(log.file, around.variables) },
     warnings,
   };

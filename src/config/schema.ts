@@ -8,6 +8,7 @@ import { expression, withExpressions } from "../expressions/schema.ts";
 import { group } from "../groups/group-options.ts";
 import { policyOptions, type PolicyName } from "../policies/all-options.ts";
 import { timeoutOptions } from "../policies/timeout-options.ts";
+import { httpOptions } from "./http.ts";
 import { checkedChain, checkedSaga } from "../workflows/checked.ts";
 import { inlineOptions } from "../workflows/inline-options.ts";
 
@@ -342,6 +343,7 @@ export const configFile = z
     runs: runOptions.prefault({}),
     stores: storeOptions.prefault({}),
     events: eventsOptions.prefault({}),
+    http: httpOptions.prefault({}),
     names: nameOptions.prefault({}),
     builtins: names('Which of Holdfast\'s own tools are listed; "*" stands for any text.').default([
       "*",

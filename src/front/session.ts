@@ -51,6 +51,8 @@ export interface SessionOptions {
   readonly session: string;
   /** Sends one message, as a line without its end, and which request of the client it belongs to, if any. Never throws. */
   readonly write: (line: string, about?: RequestId) => void;
+  /** Sends the answer to a request in the same way; undefined: none will come, as it was taken back. Default: `write`. */
+  readonly answer?: (id: RequestId, line: string | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
   /** Where the servers find this client. */
@@ -116,7 +118,21 @@ export class Session implements Transport {
     const messages = parseMessages(line);
     if (messages === undefined)
       this.#error(undefined, { code: parseError, message: "Parse error: expected JSON-RPC" });
-    else for (const message of messages) this.#take(message);
+    else for (const message of messages) this.take(message);
+  }
+
+  /** Takes a message that the client sent. */
+  take(message: JsonObject): void {
+    const { id, method, params } = message;
+    if (typeof method !== "string") this.#toSdk(message); // an answer of the client
+    else if (id === undefined) this.#takeNotification(method, params, message);
+    else if (typeof id !== "string" && typeof id !== "number")
+      this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
+    else if (method === "initialize") this.#initialize(message);
+    else {
+      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      this.#takeRequest(id, method, params, message);
+    }
   }
 
   start(): Promise<void> {
@@ -124,9 +140,10 @@ export class Session implements Transport {
   }
 
   async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    const about =
-      "id" in message && !("method" in message) ? message.id : options?.relatedRequestId;
-    this.#options.write(JSON.stringify(message), about);
+    const line = JSON.stringify(message);
+    if ("method" in message || message.id === undefined)
+      this.#options.write(line, options?.relatedRequestId);
+    else this.#reply(message.id, line);
   }
 
   /** The client has gone: nothing more is written. */
@@ -141,19 +158,6 @@ export class Session implements Transport {
   /** How many requests are under way. */
   get inFlight(): number {
     return this.#requests.size;
-  }
-
-  #take(message: JsonObject): void {
-    const { id, method, params } = message;
-    if (typeof method !== "string") this.#toSdk(message); // an answer of the client
-    else if (id === undefined) this.#takeNotification(method, params, message);
-    else if (typeof id !== "string" && typeof id !== "number")
-      this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
-    else if (method === "initialize") this.#initialize(message);
-    else {
-      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
-      this.#takeRequest(id, method, params, message);
-    }
   }
 
   #takeRequest(id: RequestId, method: string, params: unknown, message: JsonObject): void {
@@ -205,7 +209,9 @@ export class Session implements Transport {
   /** Forgets a request that has ended; tells whether its caller still wants the answer. */
   #finish(id: RequestId, request: Relayed): boolean {
     if (this.#requests.get(id) === request) this.#requests.delete(id);
-    return request.signal.reason === undefined;
+    if (request.signal.reason === undefined) return true;
+    this.#reply(id, undefined);
+    return false;
   }
 
   /** A result that was read but cannot be written is told as the bad answer that it is. */
@@ -218,12 +224,12 @@ export class Session implements Transport {
       const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
       return this.#tell(id, this.#relay.told(error, request));
     }
-    this.#options.write(line, id);
+    this.#reply(id, line);
   }
 
   #tell(id: RequestId, told: Told): void {
     if ("error" in told) this.#error(id, told.error);
-    else this.#options.write(resultLine(id, told.result), id);
+    else this.#reply(id, resultLine(id, told.result));
   }
 
   #cancel(params: unknown): boolean {
@@ -240,7 +246,7 @@ export class Session implements Transport {
   async #sendList(id: RequestId, method: ListMethod): Promise<void> {
     await this.#options.listed();
     const text = this.#lists.text(method);
-    this.#options.write(`{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`, id);
+    this.#reply(id, `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${text}}`);
   }
 
   #setLevel(id: RequestId, params: unknown): void {
@@ -252,7 +258,7 @@ export class Session implements Transport {
       });
     this.#leveled.clear();
     this.#tellLevel();
-    this.#options.write(resultLine(id, {}), id);
+    this.#reply(id, resultLine(id, {}));
   }
 
   /** Tells the client's log level to all servers that take one and were not told. */
@@ -362,7 +368,14 @@ export class Session implements Transport {
     const line =
       toJson({ jsonrpc: "2.0", id, error }) ??
       JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
-    this.#options.write(line, id);
+    if (id === undefined) this.#options.write(line);
+    else this.#reply(id, line);
+  }
+
+  #reply(id: RequestId, line: string | undefined): void {
+    const { answer, write } = this.#options;
+    if (answer !== undefined) answer(id, line);
+    else if (line !== undefined) write(line, id);
   }
 }
 

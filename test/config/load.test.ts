@@ -177,6 +177,12 @@ test("names, builtins and log have defaults and can be set", async () => {
       sinks: [],
       history: { maxEvents: 1000, maxBytes: 8_388_608, maxAgeMs: 86_400_000 },
     },
+    http: expect.objectContaining({
+      host: "127.0.0.1",
+      port: 0,
+      tokens: [],
+      problems: [],
+    }) as unknown,
     names: { separator: "__", maxLength: 49 },
     builtins: ["*"],
     log: { level: "warn", format: "pretty" },
