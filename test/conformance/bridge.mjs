@@ -26,6 +26,13 @@ export async function startBridge(command, args, env) {
   const start = (idleMs, onEnd) =>
     new Peer(spawn(command, args, { env, stdio: PIPES }), idleMs, onEnd);
 
+  /** The header of an HTTP request says its era; on stdio that is known by the first message. */
+  function startNewer(version) {
+    const peer = start(Infinity, () => (stateless = undefined));
+    peer.send({ jsonrpc: "2.0", id: "era", method: "tools/list", params: metaOf(version) });
+    return peer;
+  }
+
   const http = createServer((request, response) => {
     take(request, response).catch(() => response.destroy());
   });
@@ -38,7 +45,11 @@ export async function startBridge(command, args, env) {
       if (peer === undefined) answer(response, 404);
       else if (message !== undefined) peer.post(message, response, {});
       else if (request.method === "GET") peer.listen(response);
-      else answer(response, 200, void peer.end());
+      else {
+        sessions.delete(id);
+        void peer.end();
+        answer(response, 200);
+      }
     } else if (message === undefined) answer(response, 405);
     else if (!isOfNewerEra(request)) {
       const session = randomUUID();
@@ -49,7 +60,7 @@ export async function startBridge(command, args, env) {
       const claimed = message.params?._meta?.[VERSION];
       if (claimed !== undefined && claimed !== request.headers["mcp-protocol-version"])
         return answer(response, 400, { jsonrpc: "2.0", id: message.id, error: HEADER_MISMATCH });
-      stateless ??= start(Infinity, () => (stateless = undefined));
+      stateless ??= startNewer(request.headers["mcp-protocol-version"]);
       stateless.post(message, response, { statuses: true });
     }
   }
@@ -101,7 +112,7 @@ class Peer {
       this.#exchanges.set(message.id, exchange);
       response.on("close", () => this.#leave(message.id, exchange));
     } else answer(response, 202);
-    this.#send(message);
+    this.send(message);
     this.#rest();
   }
 
@@ -122,7 +133,8 @@ class Peer {
     return this.#exited;
   }
 
-  #send(message) {
+  /** Sends a message; whose answer nobody waits for, it is dropped. */
+  send(message) {
     this.#child.stdin.write(`${JSON.stringify(message)}\n`);
   }
 
@@ -138,7 +150,7 @@ class Peer {
     if (this.#exchanges.get(id) === exchange) {
       this.#exchanges.delete(id);
       const params = { requestId: id };
-      this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+      this.send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
     }
     this.#rest();
   }
@@ -191,6 +203,10 @@ class Exchange {
       answer(this.response, status, message);
     }
   }
+}
+
+function metaOf(version) {
+  return { _meta: { [VERSION]: version, "io.modelcontextprotocol/clientCapabilities": {} } };
 }
 
 function isOfNewerEra({ headers }) {

@@ -4,19 +4,20 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 const require = createRequire(import.meta.url);
-const program = (name) => join(dirname(require.resolve(`${name}/package.json`)), "dist/index.js");
+const stable = programOf(require.resolve("conformance-stable/package.json"));
+const next = programOf(require.resolve("conformance-next/package.json"));
 
 /** The suites' runs: which suite, and what it is told. */
 export const suites = [
-  { name: "0.1.16", program: program("conformance-stable"), args: ["--suite", "all"] },
+  { name: "0.1.16", program: stable, args: ["--suite", "all"] },
   {
     name: "2025-11-25",
-    program: program("conformance-next"),
+    program: next,
     args: ["--requirements", "2025-11-25"],
   },
   {
     name: "2026-07-28",
-    program: program("conformance-next"),
+    program: next,
     args: ["--requirements", "2026-07-28"],
   },
 ];
@@ -40,21 +41,30 @@ export async function runServerSuite(node, suite, url, folder) {
   return await readChecks(folder, /^server-(.+)-\d{4}-\d\d-\d\dT/);
 }
 
-/** Runs one client scenario with a command as the client. Resolves with its checks, or undefined where it has none. */
-export async function runClientScenario(node, suite, scenario, command, folder) {
-  await mkdir(folder, { recursive: true });
-  const version = suite.args[0] === "--requirements" ? ["--spec-version", suite.args[1]] : [];
-  const args = ["client", "--command", command, "--scenario", scenario, ...version, "-o", folder];
-  const { stdout, stderr } = await run(node, [suite.program, ...args]);
-  await writeFile(join(folder, `${scenario.replaceAll("/", "-")}.txt`), stdout + stderr);
-  return (await readChecks(folder, /^(.+)-\d{4}-\d\d-\d\dT/)).get(scenario);
+/** The names of a suite's client scenarios, those of the run's revision where it has one. */
+export async function clientScenarios(node, suite) {
+  const { stdout } = await run(node, [suite.program, "list", "--client", ...versionOf(suite)]);
+  return [...stdout.matchAll(/^ {2}- (\S+)/gm)].map(([, name]) => name);
 }
 
-/** The names of a suite's client scenarios, of the revision where the run is of one. */
-export async function clientScenarios(node, suite) {
-  const version = suite.args[0] === "--requirements" ? ["--spec-version", suite.args[1]] : [];
-  const { stdout } = await run(node, [suite.program, "list", "--client", ...version]);
-  return [...stdout.matchAll(/^ {2}- (\S+)/gm)].map(([, name]) => name);
+/** Runs one client scenario with a command as the client. Resolves with its checks; a client that fails is one too. */
+export async function runClientScenario(node, suite, scenario, command, folder) {
+  await mkdir(folder, { recursive: true });
+  const args = ["client", "--command", command, "--scenario", scenario, ...versionOf(suite)];
+  const { stdout, stderr, code } = await run(node, [suite.program, ...args, "-o", folder]);
+  await writeFile(join(folder, `${scenario.replaceAll("/", "-")}.txt`), stdout + stderr);
+  const checks = (await readChecks(folder, /^(.+)-\d{4}-\d\d-\d\dT/)).get(scenario);
+  if (code !== 0 && checks?.every(({ status }) => status !== "FAILURE" && status !== "WARNING"))
+    checks.push({ id: "client", status: "FAILURE", errorMessage: "the client failed" });
+  return checks;
+}
+
+function programOf(manifest) {
+  return join(dirname(manifest), "dist/index.js");
+}
+
+function versionOf({ args: [option, value] }) {
+  return option === "--requirements" ? ["--spec-version", value] : [];
 }
 
 async function readChecks(folder, pattern) {
@@ -82,6 +92,6 @@ function run(command, args) {
     for (const name of ["stdout", "stderr"])
       child[name].setEncoding("utf8").on("data", (text) => (written[name] += text));
     child.on("error", reject);
-    child.on("close", () => resolve(written));
+    child.on("close", (code) => resolve({ ...written, code }));
   });
 }

@@ -6,9 +6,9 @@ const PASSED = new Set(["SUCCESS", "INFO"]);
  */
 export function problemsOf(checks, direct) {
   const problems = new Map();
-  for (const { id, status, errorMessage } of checks ?? [])
+  for (const { id, status, errorMessage, description } of checks ?? [])
     if (status === "FAILURE" || status === "WARNING")
-      problems.set(id, `${status.toLowerCase()}: ${errorMessage ?? "no reason given"}`);
+      problems.set(id, `${status.toLowerCase()}: ${errorMessage ?? description}`);
   const passed = new Set((checks ?? []).filter(isPassed).map(({ id }) => id));
   for (const check of direct ?? [])
     if (check.status === "SUCCESS" && !passed.has(check.id) && !problems.has(check.id))
@@ -22,7 +22,7 @@ export function problemsOf(checks, direct) {
  * Gives a state (passed, failed, expected or notApplicable) and the problems that were not expected.
  */
 export function judge({ suite, way, scenario }, checks, direct, expected, met) {
-  const left = expected.notApplicable[way]?.[scenario];
+  const left = notApplicable(expected, way, scenario);
   if (left !== undefined) return { state: "notApplicable", reason: left, problems: [] };
   const problems = problemsOf(checks, direct);
   let excused = 0;
@@ -44,20 +44,24 @@ export function judge({ suite, way, scenario }, checks, direct, expected, met) {
     : { state: "notApplicable", reason: "the suite skips it", problems: [] };
 }
 
+/** Why a scenario is left out on a way; undefined where it is not. A name that ends in `*` stands for what it begins. */
+export function notApplicable(expected, way, scenario) {
+  const fits = (name) =>
+    name.endsWith("*") ? scenario.startsWith(name.slice(0, -1)) : scenario === name;
+  return Object.entries(expected.notApplicable[way] ?? {}).find(([name]) => fits(name))?.[1];
+}
+
 /** A table of scenarios by ways, as text. */
-export function tableOf(rows, ways) {
+export function tableOf(rows, title) {
   const marks = { passed: "passed", failed: "FAILED", expected: "expected", notApplicable: "–" };
-  const width = Math.max(...rows.map(({ suite, scenario }) => suite.length + scenario.length + 1));
+  const names = rows.map(({ suite, scenario }) => `${suite} ${scenario}`);
+  const width = Math.max(title.length, ...names.map(({ length }) => length));
   const line = (first, cells) =>
-    [first.padEnd(width), ...cells.map((cell) => cell.padEnd(9))].join("  ").trimEnd();
+    [first.padEnd(width), ...cells.map((cell) => cell.padEnd(8))].join("  ").trimEnd();
+  const states = rows.map(({ cells }) => Object.values(cells).map(({ state }) => marks[state]));
   return [
-    line("scenario", ways),
-    ...rows.map(({ suite, scenario, cells }) =>
-      line(
-        `${suite} ${scenario}`,
-        ways.map((way) => (cells[way] === undefined ? "" : marks[cells[way].state])),
-      ),
-    ),
+    line(title, Object.keys(rows[0].cells)),
+    ...names.map((name, index) => line(name, states[index])),
   ].join("\n");
 }
 

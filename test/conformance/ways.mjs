@@ -41,7 +41,12 @@ async function startFixture() {
 export async function configure(folder, server, more) {
   await mkdir(folder, { recursive: true });
   const config = join(folder, "servers.json");
-  const content = { mcpServers: { fixture: server }, builtins: [], log: { level: "error" }, ...more };
+  const content = {
+    mcpServers: { fixture: server },
+    builtins: [],
+    log: { level: "error" },
+    ...more,
+  };
   await writeFile(config, JSON.stringify(content, undefined, 2));
   return { config, env: { ...process.env, HOLDFAST_STATE_DIR: join(folder, "state") } };
 }
