@@ -71,9 +71,12 @@ process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
 async function runServers(way, open) {
   const { url, close } = await open(join(folder, way));
   const found = {};
-  for (const suite of suites)
-    found[suite.name] = await runServerSuite(node, suite, url, join(folder, way, suite.name));
-  await close();
+  try {
+    for (const suite of suites)
+      found[suite.name] = await runServerSuite(node, suite, url, join(folder, way, suite.name));
+  } finally {
+    await close();
+  }
   return found;
 }
 

@@ -52,7 +52,9 @@ export async function configure(folder, server, more) {
 }
 
 function start(args, env) {
-  return spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+  process.once("exit", () => child.kill());
+  return child;
 }
 
 async function end(child) {
