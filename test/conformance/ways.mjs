@@ -42,7 +42,7 @@ export async function configure(folder, server, more) {
   await mkdir(folder, { recursive: true });
   const config = join(folder, "servers.json");
   const content = {
-    mcpServers: { fixture: server },
+    mcpServers: { up: server },
     builtins: [],
     log: { level: "error" },
     ...more,
