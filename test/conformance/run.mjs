@@ -17,7 +17,7 @@ import { ways } from "./ways.mjs";
 
 const all = [...Object.keys(ways), "client"];
 /** Client scenarios at a time: each is three processes, which mostly wait for one another. */
-const AT_ONCE = 3;
+const AT_ONCE = 4;
 
 const { values } = parseArgs({
   options: {
