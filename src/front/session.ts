@@ -109,9 +109,7 @@ export class Session implements Transport {
         this.#lists.changed();
         this.#tellLevel();
       },
-      notified: (upstream, method, params) => {
-        if (this.#met) this.#notified(upstream, method, params);
-      },
+      notified: (upstream, method, params) => this.#notified(upstream, method, params),
     });
     const { principal, session } = options;
     this.#caller = { principal, session, client: "" };
@@ -310,6 +308,7 @@ export class Session implements Transport {
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {
+    if (!this.#met) return;
     if (method === "notifications/message") {
       const { logger } = params;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
