@@ -5,8 +5,12 @@ export const scenarios = {
   initialize: (gateway) => gateway.list("tools"),
   "request-metadata": (gateway) => gateway.list("tools"),
   "json-schema-ref-no-deref": (gateway) => gateway.tools(),
-  tools_call: (gateway) => gateway.call("add_numbers", { a: 5, b: 3 }),
+  async tools_call(gateway) {
+    await gateway.tools();
+    await gateway.call("add_numbers", { a: 5, b: 3 });
+  },
   async "sep-2322-client-request-state"(gateway) {
+    await gateway.tools();
     await Promise.all([gateway.call("test_mrtr_echo_state"), gateway.call("test_mrtr_unrelated")]);
     await gateway.call("test_mrtr_no_state");
     await gateway.call("test_mrtr_no_result_type");
@@ -19,6 +23,7 @@ export const scenarios = {
       await gateway.request("prompts/get", { name });
   },
   async "http-custom-headers"(gateway) {
+    await gateway.tools();
     const { toolCalls } = JSON.parse(process.env.MCP_CONFORMANCE_CONTEXT);
     for (const { name, arguments: args } of toolCalls) await gateway.call(name, args);
   },
