@@ -84,8 +84,8 @@ export class Session implements Transport {
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
-  /** Whether the client has sent anything that is of a session: before, nothing is sent to it. */
-  #hasBegun = false;
+  /** Whether the client has asked anything of a session: one of another era is told nothing by this one. */
+  #met = false;
   /** What the client has said that it can do. */
   #announced: JsonObject = {};
   #level: unknown;
@@ -138,7 +138,6 @@ export class Session implements Transport {
   /** Takes a message that the client sent. */
   take(message: JsonObject): void {
     if (this.#options.takeOther?.(message) === true) return;
-    this.#hasBegun = true;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -146,7 +145,7 @@ export class Session implements Transport {
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(message);
     else {
-      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      if (!beforeInitialize.has(method)) this.#meet({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -337,7 +336,7 @@ export class Session implements Transport {
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {
-    if (!this.#hasBegun) return;
+    if (!this.#met) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
       if (!isWanted(level, this.#level)) return;
@@ -360,7 +359,12 @@ export class Session implements Transport {
     }
     if (isObject(announced)) this.#announced = announced;
     this.#toSdk(message);
-    this.#options.peer.introduce(this.#announced, this.#asking.ask);
+    this.#meet(this.#announced, this.#asking.ask);
+  }
+
+  #meet(...introduction: Parameters<PeerSlot["introduce"]>): void {
+    this.#met = true;
+    this.#options.peer.introduce(...introduction);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */
