@@ -2,7 +2,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
@@ -213,7 +212,7 @@ describe("several clients of one server of the newer era", () => {
           await server.until(() => server.count("tools/call") >= 1);
           return { roots: [{ uri: `file:///${name}` }] };
         });
-        await client.connect(new StreamableHTTPClientTransport(new URL(url)) as Transport);
+        await client.connect(new StreamableHTTPClientTransport(new URL(url)));
         atTestEnd(() => client.close());
         return client;
       }),
