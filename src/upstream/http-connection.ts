@@ -49,7 +49,7 @@ export class HttpConnection {
   refusedInitialize: number | undefined;
   readonly #target: HttpTarget;
   readonly #events: ConnectionEvents;
-  readonly #fetcher = new Fetcher();
+  readonly #fetcher: Fetcher;
   readonly #texts: MessageTexts;
   /** What ends the wait for an answer, by the request's id. */
   readonly #requests = new Map<number, Cancel>();
@@ -64,6 +64,7 @@ export class HttpConnection {
   constructor(target: HttpTarget, kind: "http" | "sse", events: ConnectionEvents) {
     this.#target = target;
     this.#events = events;
+    this.#fetcher = new Fetcher(target.auth);
     this.#texts = new MessageTexts(target, events.problem);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));

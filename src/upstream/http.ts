@@ -4,6 +4,7 @@ import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo } from "./connection.ts";
+import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
 import { patience, probePatience, speaksModern } from "./turn.ts";
@@ -17,6 +18,7 @@ export interface HttpOptions extends ConnectionEvents {
   readonly asked: Asked;
   /** What the server was before. */
   readonly known?: ServerInfo | undefined;
+  readonly auth?: HttpAuth | undefined;
 }
 
 /**
@@ -32,8 +34,9 @@ export async function connectHttp(
   abandon: Cancel,
 ): Promise<Connection> {
   const { asked, known } = options;
-  const target = new HttpTarget(upstream, address);
+  const target = new HttpTarget(upstream, address, options.auth);
   await orCancelled(asked.peer.capabilities, abandon);
+  await target.auth?.load();
   const begun = now();
   const left = (most: number): number => Math.max(Math.min(timeoutMs - (now() - begun), most), 1);
   const modern = async (limitMs: number): Promise<Connection | undefined> => {

@@ -29,7 +29,7 @@ export class ModernHttp implements Wire {
   readonly ended: Promise<CallError>;
   readonly #target: HttpTarget;
   readonly #events: ConnectionEvents;
-  readonly #fetcher = new Fetcher();
+  readonly #fetcher: Fetcher;
   readonly #texts: MessageTexts;
   /** What ends a request, by its id. */
   readonly #requests = new Map<unknown, Cancel>();
@@ -42,6 +42,7 @@ export class ModernHttp implements Wire {
   constructor(target: HttpTarget, events: ConnectionEvents) {
     this.#target = target;
     this.#events = events;
+    this.#fetcher = new Fetcher(target.auth);
     this.#texts = new MessageTexts(target, events.problem);
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.calls = new Link(target.upstream, this.send);
