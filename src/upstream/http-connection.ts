@@ -64,8 +64,8 @@ export class HttpConnection {
   constructor(target: HttpTarget, kind: "http" | "sse", events: ConnectionEvents) {
     this.#target = target;
     this.#events = events;
-    this.#texts = new MessageTexts(target, events.problem);
     this.#fetcher = new Fetcher(target.auth);
+    this.#texts = new MessageTexts(target, events.problem);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.link = new Link(target.upstream, (message) => this.#send(message));

@@ -117,9 +117,11 @@ export class ModernCalls {
     const { calls, relearn } = this.#options;
     if (rpc?.code === modernErrors.headerMismatch && (await relearn()))
       return this.#settle(call, client, await calls.handle(call));
-    const wanted =
-      rpc !== undefined && missingCapability.includes(rpc.code) && wantsTasks(rpc.data);
-    if (!wanted || takesTasks(client.capabilities) || client.peer?.repeats === true) throw error;
+    if (rpc === undefined || !missingCapability.includes(rpc.code)) throw error;
+    const repeats = client.peer?.repeats === true;
+    // Another client may have what this one lacks.
+    if (repeats || !wantsTasks(rpc.data) || takesTasks(client.capabilities))
+      throw asPersonal(error as CallError);
     const capabilities = withTasks(client.capabilities);
     const again = { ...call, meta: { ...call.meta, [metaKeys.clientCapabilities]: capabilities } };
     return this.#settle(again, { ...client, capabilities }, await calls.handle(again));

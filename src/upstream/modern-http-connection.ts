@@ -39,8 +39,9 @@ export async function connectModern(
   return undefined;
 }
 
-/** Whether the same would come of an opening in the other era: it is not there, or is of the newer era and will not. */
+/** Whether the same would come of an opening in the other era: it is not there, wants authorisation first, or is of the newer era and will not. */
 const saysAll = (error: unknown): boolean =>
   !(error instanceof CallError) ||
   error.rpc !== undefined ||
+  error.local ||
   (error.code === "unavailable" && error.status === undefined);

@@ -1,6 +1,11 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
-import { configFile, startGateway, temporaryFolder } from "../support/gateway.ts";
+import { atTestEnd, configFile, main, startGateway, temporaryFolder } from "../support/gateway.ts";
 import { ModernServer, type Way } from "../support/modern-server.ts";
 import { textOf, type RawClient } from "../support/raw-client.ts";
 
@@ -193,3 +198,56 @@ describe("a server whose era is not known", () => {
     expect(server.count("start")).toBe(1);
   });
 });
+
+describe("several clients of one server of the newer era", () => {
+  it("are each asked for their own calls, also where they call the same at once", async () => {
+    const server = await ModernServer.start(["stdio", "modern"]);
+    const file = configFile({ mcpServers: { m: server.config }, http: { port: 0 } });
+    const url = await serveHttp(file);
+    const clients = await Promise.all(
+      ["Ada", "Bob", "Cleo"].map(async (name) => {
+        const client = new Client({ name, version: "1" }, { capabilities: { roots: {} } });
+        client.setRequestHandler(ListRootsRequestSchema, async () => {
+          // All have called by then.
+          await server.until(() => server.count("tools/call") >= 1);
+          return { roots: [{ uri: `file:///${name}` }] };
+        });
+        await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+        atTestEnd(() => client.close());
+        return client;
+      }),
+    );
+    const results = await Promise.all(
+      clients.map((client) =>
+        client.callTool({ name: "m__ask_read", arguments: { what: ["folders"] } }),
+      ),
+    );
+    expect(results.map((result) => textOf(result as JsonObject))).toEqual(
+      ["Ada", "Bob", "Cleo"].map((name) =>
+        JSON.stringify({ folders: { roots: [{ uri: `file:///${name}` }] } }),
+      ),
+    );
+    expect(server.count("start")).toBe(1);
+  });
+});
+
+/** `holdfast serve --http` until the test ends; its address. */
+async function serveHttp(file: string): Promise<string> {
+  const child = spawn(process.execPath, [main, "serve", "--http", "--config", file], {
+    env: { ...process.env, HOLDFAST_STATE_DIR: temporaryFolder() },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  atTestEnd(async () => {
+    child.kill();
+    await once(child, "close");
+  });
+  return new Promise((resolve, reject) => {
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += String(chunk);
+      const url = /serves MCP at (\S+)/.exec(said)?.[1];
+      if (url !== undefined) resolve(url);
+    });
+    child.on("close", () => reject(new Error(said)));
+  });
+}

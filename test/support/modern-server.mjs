@@ -97,6 +97,7 @@ function make() {
     );
   });
   tool("ask", z.object({ what: z.array(z.string()), oneByOne: z.boolean().default(false) }), ask);
+  tool("ask_read", z.object({ what: z.array(z.string()) }), ask, read);
   const header = (type, of) => ({ type, "x-mcp-header": of });
   const place = { region: header("string", "Region"), zone: header("integer", "Zone") };
   tool("place", fromJsonSchema({ type: "object", properties: place }), (args, ctx) =>

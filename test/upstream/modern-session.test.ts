@@ -288,6 +288,15 @@ describe("a server that needs input", () => {
     expect(asked).toEqual([]);
   });
 
+  it("may say so by itself, which is that client's alone", async () => {
+    const error = { code: -32021, message: "no roots", data: { requiredCapabilities: {} } };
+    const { session, sent } = await setUp([{ error }]);
+    const refused = await outcomeOf(session.handle(call()));
+    expect(refused).toMatchObject({ rpc: error });
+    expect(isPersonal(refused)).toBe(true);
+    expect(sent).toHaveLength(1);
+  });
+
   it("is told so where nobody is there to be asked", async () => {
     const { session } = await setUp([needs({ a: form })]);
     const caller = { principal: "p", session: "gone", client: "" };
