@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { after, type Timer } from "../time.ts";
-import { json } from "./http-reply.ts";
+import { json, refuse, sessionGone } from "./http-reply.ts";
 import type { SseStream } from "./http-stream.ts";
 import type { RequestId } from "./exchange.ts";
 
@@ -59,8 +59,9 @@ export class PostReply {
   /** The session has ended, so nothing more comes. */
   end(): void {
     this.#timer.clear();
+    const { response, ids } = this.#options;
     if (this.#stream !== undefined) this.#stream.end();
-    else this.#options.response.destroy();
+    else refuse(response, sessionGone, ids[0]);
   }
 
   /** A client that went before it was told of a stream cannot come back for it. */

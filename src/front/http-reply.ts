@@ -14,12 +14,17 @@ export interface Refusal {
 /** The code for what the transport refuses, as other servers give it. */
 const refused = -32000;
 
+const sessionNotFound = -32001;
+
 /** Makes a refusal. */
 export const refusal = (
   status: number,
   message: string,
   more: Omit<Refusal, "status" | "message"> = {},
 ): Refusal => ({ status, message, ...more });
+
+/** Tells a client to begin a new session. */
+export const sessionGone: Refusal = refusal(404, "Session not found", { code: sessionNotFound });
 
 export const isRefusal = (value: unknown): value is Refusal =>
   isObject(value) && typeof value["status"] === "number" && typeof value["message"] === "string";

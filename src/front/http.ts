@@ -14,7 +14,7 @@ import { isStateless } from "./era.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { HttpOptions } from "./http-options.ts";
-import { isRefusal, json, refusal, refuse, type Refusal } from "./http-reply.ts";
+import { isRefusal, json, refusal, refuse, sessionGone, type Refusal } from "./http-reply.ts";
 import { HttpSessions, type SessionsOptions } from "./http-sessions.ts";
 import type { StatelessHttp } from "./stateless-http.ts";
 
@@ -26,7 +26,6 @@ const farewell = 500;
 const lookForSlow = 1000;
 
 const invalidRequest = -32600;
-const sessionNotFound = -32001;
 
 /** What the HTTP front needs beside the gateway and its options. */
 export type HttpSurroundings = Omit<SessionsOptions, "limits">;
@@ -183,7 +182,7 @@ export class HttpFront {
     if (id !== undefined)
       return refuseWith(
         this.#sessions.find(String(id), principal) === undefined
-          ? gone
+          ? sessionGone
           : refusal(400, "Invalid Request: the session is initialised", { code }),
       );
     const session = this.#sessions.open(principal);
@@ -213,7 +212,7 @@ export class HttpFront {
     const id = headers["mcp-session-id"];
     if (id === undefined) return refusal(400, "Bad Request: the Mcp-Session-Id header is missing");
     const session = this.#sessions.find(String(id), principal);
-    if (session === undefined) return gone;
+    if (session === undefined) return sessionGone;
     const version = headers["mcp-protocol-version"];
     if (version === undefined || SUPPORTED_PROTOCOL_VERSIONS.includes(String(version)))
       return session;
@@ -243,7 +242,6 @@ export class HttpFront {
 
 const notAllowed = refusal(405, "Method Not Allowed", { headers: { allow: "GET, POST, DELETE" } });
 const onlyPost = refusal(405, "Method Not Allowed", { headers: { allow: "POST" } });
-const gone = refusal(404, "Session not found", { code: sessionNotFound });
 const full = refusal(503, "Service Unavailable: too many sessions", {
   headers: { "retry-after": "10" },
 });

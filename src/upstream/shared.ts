@@ -142,7 +142,10 @@ export class SharedUpstream implements Upstream {
       const deadline = { at: Infinity, max: Infinity };
       const signal = new Cancel();
       const call = { upstream: this.name, method, params, caller, signal, deadline, trace: "" };
-      this.#remote.handle(call).catch(() => {});
+      const tell = (): Promise<Result> => this.#remote.handle(call);
+      // A subscription would be told to the next connection again, so its end waits for that; a level can stay.
+      const told = method === "resources/unsubscribe" ? this.#remote.ready(call) : undefined;
+      (told === undefined ? tell() : told.then(tell)).catch(() => {});
     });
   }
 

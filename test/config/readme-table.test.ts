@@ -3,6 +3,7 @@ import { jsonSchema } from "../../src/config/json-schema.ts";
 import { cell, tables, row, type Option } from "../support/generated-table.ts";
 
 interface Schema {
+  readonly properties: { readonly http: { readonly properties: Record<string, Option> } };
   readonly definitions: { readonly policies: { readonly properties: Record<string, Option> } };
 }
 
@@ -20,5 +21,12 @@ function rows(): string[] {
 
 test("the README's table of options is what the schema says (UPDATE=1 writes it)", () => {
   const { found, wanted } = tables("README.md", "options", rows());
+  expect(found).toBe(wanted);
+});
+
+test("the same of its options of HTTP", () => {
+  const { properties } = (jsonSchema() as unknown as Schema).properties.http;
+  const http = Object.entries(properties).map(([name, about]) => row(name, about));
+  const { found, wanted } = tables("README.md", "http", http);
   expect(found).toBe(wanted);
 });

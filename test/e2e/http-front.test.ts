@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
@@ -12,7 +13,7 @@ import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { holdfast } from "../support/command.ts";
-import { configFile, odd, root } from "../support/gateway.ts";
+import { atTestEnd, configFile, odd, root } from "../support/gateway.ts";
 import {
   initialize,
   listen,
@@ -32,7 +33,7 @@ type Progress = { readonly progress: number } | undefined;
 const oddGateway = { mcpServers: { odd: odd() } };
 
 const call = async (client: Client, name: string, args: JsonObject = {}): Promise<string> =>
-  textsOf((await client.callTool({ name, arguments: args })) as JsonObject);
+  textsOf(await client.callTool({ name, arguments: args }));
 
 /** The texts of all blocks. */
 const textsOf = ({ content }: JsonObject): string =>
@@ -152,6 +153,27 @@ describe("a server that asks its client", () => {
     const again = await serveHttp({ mcpServers: { up: everything } }, { state });
     const later = await Promise.all(names.map((name) => answering(again.url, name)));
     expectOwn(await Promise.all(later.map(({ client }) => ask(client))));
+  });
+
+  it("by HTTP is known to mean the client on whose answer its question comes, from the first on", async () => {
+    const port = await freePort();
+    const server = spawn(process.execPath, [String(everything.args[0]), "streamableHttp"], {
+      env: { ...process.env, PORT: String(port) },
+    });
+    atTestEnd(() => server.kill());
+    await once(server.stderr, "data");
+    const { url } = await serveHttp({
+      mcpServers: { up: { url: `http://127.0.0.1:${port}/mcp` } },
+    });
+    const names = ["anna", "ben", "cleo"];
+    const clients = await Promise.all(names.map((name) => answering(url, name)));
+    await clients[0]?.client.listTools();
+    const heard = await Promise.all(
+      clients.map(({ client }) =>
+        call(client, "up__trigger-sampling-request", { prompt: "hi", maxTokens: 10 }),
+      ),
+    );
+    names.forEach((name, index) => expect(heard[index]).toContain(`sampled by ${name}`));
   });
 
   it("gets a connection for each client that can be asked, which ends with its session", async () => {
@@ -579,6 +601,16 @@ describe("the gateway", () => {
     }
   });
 });
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
 
 function isAlive(pid: number): boolean {
   try {

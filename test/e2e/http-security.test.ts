@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
-import { odd } from "../support/gateway.ts";
+import { outcomeOf } from "../support/calls.ts";
+import { holdfast } from "../support/command.ts";
+import { odd, temporaryFolder } from "../support/gateway.ts";
 import {
   initialize,
   listen,
@@ -13,6 +15,7 @@ import {
   serveHttp,
   type RawAnswer,
 } from "../support/http-gateway.ts";
+import { orderConfig } from "../support/order.ts";
 
 const servers = { odd: odd({ tools: "echo,environment,params,never" }) };
 const anna = "anna-0123456789-secret";
@@ -35,21 +38,24 @@ const call = (name: string, args: JsonObject = {}): JsonObject => ({
 });
 
 describe("a page that a browser has loaded from elsewhere", () => {
-  it.each([
-    ["a name of its own for our address", { host: "evil.example.com" }],
-    ["such a name with our port", { host: "evil.example.com:1234" }],
-    ["a name that begins like ours", { host: "localhost.evil.example.com" }],
-    ["a name that looks like an address of ours", { host: "127.0.0.1.evil.example.com" }],
-    ["something else before a name of ours", { host: "evil@localhost" }],
-    ["its own Origin", { origin: "https://evil.example.com" }],
-    ["an Origin that is hidden", { origin: "null" }],
-    ["an Origin that begins like ours", { origin: "http://localhost.evil.example.com" }],
-    ["an Origin that is none", { origin: "localhost" }],
-  ])("is refused by %s", async (_, headers) => {
+  it("is refused, by a name of its own for our address and by its Origin", async () => {
     const { url } = await serveHttp({ mcpServers: servers });
-    const answer = await raw(url, { headers, body: initialize() });
-    expect([answer.status, answer.headers["mcp-session-id"]]).toEqual([403, undefined]);
-    expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
+    for (const headers of [
+      { host: "evil.example.com" },
+      { host: "evil.example.com:1234" },
+      { host: "localhost.evil.example.com" },
+      { host: "127.0.0.1.evil.example.com" },
+      { host: "evil@localhost" },
+      { origin: "https://evil.example.com" },
+      { origin: "null" },
+      { origin: "http://localhost.evil.example.com" },
+      { origin: "localhost" },
+    ]) {
+      const answer = await raw(url, { headers, body: initialize() });
+      expect([headers, answer.status]).toEqual([headers, 403]);
+      expect(answer.headers["mcp-session-id"]).toBeUndefined();
+      expect(answer.headers["access-control-allow-origin"]).toBeUndefined();
+    }
   });
 
   it("is not what a client on this machine is taken for", async () => {
@@ -151,6 +157,62 @@ describe("where tokens are given", () => {
     await gateway.stop();
     expect(gateway.stderr()).toContain("odd");
     expect(gateway.stderr()).not.toContain(anna);
+  });
+
+  it("runs of one principal are not another's, and the person at the machine sees whose they are", async () => {
+    const { mcpServers, ...order } = orderConfig(temporaryFolder());
+    const config = { ...order, builtins: ["*"], http: { tokens }, mcpServers };
+    const { url, file, state } = await serveHttp(config, { env: { ANNA: anna } });
+    const [first, second] = await Promise.all(
+      [anna, ben].map((token) => sdkClient(url, {}, undefined, bearer(token))),
+    );
+    if (first === undefined || second === undefined) throw new Error("no client");
+    await first.client.callTool({
+      name: "holdfast__place_order",
+      arguments: { customer: "Ada", items: [{ sku: "apple", quantity: 1 }] },
+    });
+    const listed = await Promise.all(
+      [first, second].map(async ({ client }) => {
+        const { structuredContent } = await client.callTool({ name: "holdfast__list_runs" });
+        return (structuredContent as { runs: { id: string }[] }).runs;
+      }),
+    );
+    expect(listed).toMatchObject([[{ name: "place_order" }], []]);
+    const id = String(listed[0]?.[0]?.id);
+    for (const name of ["get_run", "cancel_run", "resume_run"]) {
+      const answer = second.client.callTool({ name: `holdfast__${name}`, arguments: { id } });
+      expect(JSON.stringify(await outcomeOf(answer))).not.toContain("apple");
+    }
+    const shown = holdfast(["runs", "--json", "--config", file], {
+      env: { HOLDFAST_STATE_DIR: state },
+    });
+    expect(JSON.parse(shown.out)).toMatchObject({ runs: [{ id, principal: "anna" }] });
+    const one = holdfast(["runs", id, "--config", file], { env: { HOLDFAST_STATE_DIR: state } });
+    expect(one.out).toContain(`run ${id} of anna`);
+  });
+
+  it("a large result of one client is not another's", async () => {
+    const { url } = await withTokens(
+      {},
+      {
+        mcpServers: {
+          odd: { ...odd({ tools: "large" }), policies: { result: { maxBytes: 1000 } } },
+        },
+        builtins: ["read_result"],
+      },
+    );
+    const [first, second] = await Promise.all(
+      [anna, ben].map((token) => sdkClient(url, {}, undefined, bearer(token))),
+    );
+    if (first === undefined || second === undefined) throw new Error("no client");
+    const kept = JSON.stringify(
+      await first.client.callTool({ name: "odd__large", arguments: { bytes: 5000 } }),
+    );
+    const uri = String(/holdfast:\/\/results\/[\w-]+/.exec(kept)?.[0]);
+    const read = ({ client }: typeof first): Promise<unknown> =>
+      outcomeOf(client.readResource({ uri }));
+    expect(JSON.stringify(await read(first))).toContain("xxx");
+    expect(await read(second)).toBeInstanceOf(Error);
   });
 
   it("events of one principal are not another's", async () => {
@@ -279,20 +341,20 @@ describe("a body", () => {
     expect(await heads).toMatch(/^HTTP\/1\.1 408 /);
   });
 
-  it.each([
-    ["no JSON", "{", 400, -32700],
-    ["no object", "42", 400, -32600],
-    ["an empty list", "[]", 400, -32600],
-    ["no JSON-RPC", '{"method":"ping","id":1}', 400, -32600],
-    ["a request whose id is no id", '{"jsonrpc":"2.0","method":"ping","id":{}}', 400, -32600],
-    ["a request whose id is null", '{"jsonrpc":"2.0","method":"ping","id":null}', 400, -32600],
-  ])("of %s is refused", async (_, body, status, code) => {
+  it("that is no JSON-RPC is refused by the code that says what it is", async () => {
     const { url } = await serveHttp({ mcpServers: servers });
-    const answer = await raw(url, {
-      headers: { "mcp-session-id": await openSession(url) },
-      body,
-    });
-    expect([answer.status, JSON.parse(answer.text)]).toMatchObject([status, { error: { code } }]);
+    const headers = { "mcp-session-id": await openSession(url) };
+    for (const [body, code] of [
+      ["{", -32700],
+      ["42", -32600],
+      ["[]", -32600],
+      ['{"method":"ping","id":1}', -32600],
+      ['{"jsonrpc":"2.0","method":"ping","id":{}}', -32600],
+      ['{"jsonrpc":"2.0","method":"ping","id":null}', -32600],
+    ]) {
+      const answer = await raw(url, { headers, body });
+      expect([answer.status, JSON.parse(answer.text)]).toMatchObject([400, { error: { code } }]);
+    }
   });
 });
 

@@ -148,7 +148,7 @@ describe("holdfast runs", () => {
     const { code, out } = on("runs");
     expect(out).toMatch(/^ID +NAME +KIND +STATE +FOR +STARTED +TOOK$/m);
     expect(out).toMatch(
-      new RegExp(`^${id} +place_order +saga +compensated +\\d{4}-\\S+ +\\d`, "m"),
+      new RegExp(`^${id} +place_order +saga +compensated +local +\\d{4}-\\S+ +\\d`, "m"),
     );
     expect(code).toBe(0);
     // These servers cannot be started; nobody notices.

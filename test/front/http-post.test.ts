@@ -101,9 +101,14 @@ describe("the reply to a POST", () => {
     expect(log.after(1, 0).map(({ line }) => line)).toEqual([note, answer(1)]);
   });
 
-  it("breaks off when its session ends", () => {
+  it("says that its session is gone when that ends", () => {
     const { to, reply } = setUp([1]);
     reply.end();
-    expect([to.destroyed, to.headersSent]).toEqual([true, false]);
+    expect([to.status, JSON.parse(to.text)]).toMatchObject([404, { id: 1, error: {} }]);
+    const begun = setUp([1]);
+    begun.reply.message(note);
+    begun.reply.end();
+    expect(begun.to.events.messages).toEqual([JSON.parse(note)]);
+    expect(begun.to.writableEnded).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { compose, type Call, type Handle, type Result } from "../../src/call.ts";
+import type { ScopeOf } from "../../src/canonical.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { Epoch } from "../../src/epoch.ts";
 import { cancelled } from "../../src/errors.ts";
@@ -17,12 +18,23 @@ const read = (args: object = {}, over: Partial<Call> = {}): Call =>
   call({ tool: readTool, params: { name: "do", arguments: args }, ...over });
 
 /** A cache of one second, behind an epoch as the stack has it. */
-const setUp = (inner: Handle, over: Partial<CacheOptions> = {}, given?: CacheStore) => {
+const setUp = (
+  inner: Handle,
+  over: Partial<CacheOptions> = {},
+  given?: CacheStore,
+  scopeOf?: ScopeOf,
+) => {
   const current = new Epoch();
   const store = given ?? new MemoryStore({ maxEntries: 100, maxBytes: 1_000_000 });
   const { report, events, types } = recorder();
   const options = completeCache({ enabled: true, ttlMs: 1000, minTtlMs: 1, ...over });
-  const policy = cache({ optionsOf: () => options, store, epoch: () => current.value, report });
+  const policy = cache({
+    optionsOf: () => options,
+    store,
+    epoch: () => current.value,
+    report,
+    ...(scopeOf !== undefined && { scopeOf }),
+  });
   return {
     handle: compose([epoch(current), policy], inner),
     policy,
@@ -514,4 +526,16 @@ describe("a cache whose store", () => {
       expect(policy.stats().storeErrors).toBe(1);
     });
   }
+});
+
+describe("answers that depend on their callers", () => {
+  it("are kept for those of their scope, and not at all where there is none", async () => {
+    const scopes: Record<string, string | undefined> = { a: "a", b: "b", none: undefined };
+    const { handle: inner, seen } = prompt();
+    const scopeOf: ScopeOf = ({ caller }) => scopes[caller.session];
+    const { handle } = setUp(inner, {}, undefined, scopeOf);
+    for (const session of ["a", "b", "a", "none", "none", "b"])
+      await handle(read({}, { caller: { principal: "p", session, client: "" } }));
+    expect(seen.map(({ caller }) => caller.session)).toEqual(["a", "b", "none", "none"]);
+  });
 });

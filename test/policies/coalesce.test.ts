@@ -18,6 +18,7 @@ const setUp = (
   inner: Handle,
   over: Partial<CoalesceOptions> = {},
   keyOf?: CoalesceSetup["keyOf"],
+  scopeOf?: CoalesceSetup["scopeOf"],
 ) => {
   const current = new Epoch();
   const { report, events, types } = recorder();
@@ -26,6 +27,7 @@ const setUp = (
     epoch: () => current.value,
     report,
     ...(keyOf !== undefined && { keyOf }),
+    ...(scopeOf !== undefined && { scopeOf }),
   });
   return { handle: compose([epoch(current), policy], inner), current, events, types };
 };
@@ -290,6 +292,28 @@ describe("coalesce", () => {
           else expect(settled).toEqual(ok(`answer ${at}`));
         }
       }),
+    );
+  });
+});
+
+describe("calls whose answers depend on their callers", () => {
+  it("are shared within a scope, and not at all where they have none", async () => {
+    const scopes: Record<string, string | undefined> = { a: "a", b: "b", all: "", none: undefined };
+    const { handle: inner, sent } = upstream();
+    const { handle } = setUp(inner, {}, undefined, ({ caller }) => scopes[caller.session]);
+    const by = (session: string): Promise<Result> =>
+      handle(read({}, { caller: { principal: "p", session, client: "" } }));
+    const all = ["a", "a", "b", "all", "all", "none", "none"].map(by);
+    expect(sent.map(({ call: { caller } }) => caller.session)).toEqual([
+      "a",
+      "b",
+      "all",
+      "none",
+      "none",
+    ]);
+    sent.forEach(({ answer }, index) => answer(ok(`${index}`)));
+    expect((await Promise.all(all)).map((result) => result["content"])).toEqual(
+      ["0", "0", "1", "2", "2", "3", "4"].map((text) => ok(text)["content"]),
     );
   });
 });

@@ -11,6 +11,8 @@ import { atTestEnd, configFile, main, root, temporaryFolder } from "./gateway.ts
 export interface HttpGateway {
   readonly url: string;
   readonly child: ChildProcess;
+  /** Of its config. */
+  readonly file: string;
   readonly state: string;
   readonly stderr: () => string;
   /** Ends it as a service manager does; resolves with its exit code. */
@@ -52,7 +54,7 @@ export async function serveHttp(
     return code;
   };
   atTestEnd(() => stop());
-  return { url: await url, child, state, stderr: () => text, stop };
+  return { url: await url, child, file, state, stderr: () => text, stop };
 }
 
 /** What a raw request was answered with. */
@@ -140,8 +142,7 @@ export async function sdkClient(
   const client = new Client({ name: "sdk", version: "1.0.0" }, { capabilities });
   prepare(client);
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
-  // Its types do not know exactOptionalPropertyTypes.
-  await client.connect(transport as Parameters<Client["connect"]>[0]);
+  await client.connect(transport);
   atTestEnd(() => client.close());
   return { client, transport };
 }

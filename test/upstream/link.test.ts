@@ -140,4 +140,17 @@ describe("Link", () => {
     expect(await outcome).toMatchObject({ code: "bad_answer", outcome: "unknown" });
     expect(answer(0, { result: ok() })).toBe(true);
   });
+
+  it("knows whose call a question belongs to, where it is told for which it came, and tells it once", async () => {
+    const { link, sent, answer } = setUp();
+    const caller = { principal: "p", session: "a", client: "" };
+    const answered = link.handle(call({ caller }));
+    const own = Number(sent[0]?.["id"]);
+    link.asks("q", own);
+    expect([link.askedOf("q"), link.askedOf("q")]).toEqual([caller, undefined]);
+    link.asks("late", own + 1);
+    expect(link.askedOf("late")).toBeUndefined();
+    answer(0, { result: ok() });
+    await answered;
+  });
 });

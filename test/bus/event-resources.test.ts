@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { Bus } from "../../src/bus/bus.ts";
+import { EventResources } from "../../src/bus/event-resources.ts";
+import type { Result } from "../../src/call.ts";
+import { call } from "../support/calls.ts";
+
+const uri = "holdfast://events/lead.created";
+
+function setUp() {
+  const bus = new Bus((text) => text);
+  const resources = new EventResources(bus);
+  const subscribe = (session: string): Result | undefined =>
+    resources.answer(
+      call({
+        method: "resources/subscribe",
+        params: { uri },
+        caller: { principal: "local", session, client: "" },
+      }),
+    );
+  /** How many are told of an event. */
+  const told = async (): Promise<number> =>
+    (await bus.publish("lead.created", null, 10, call())).told;
+  return { resources, subscribe, told };
+}
+
+describe("the subscription to events of a type", () => {
+  it("ends with the last session that has it", async () => {
+    const { resources, subscribe, told } = setUp();
+    const before = await told();
+    expect([subscribe("a"), subscribe("b")]).toEqual([{}, {}]);
+    expect(await told()).toBe(before + 1);
+    resources.left("a");
+    expect(await told()).toBe(before + 1);
+    resources.left("b");
+    resources.left("b");
+    expect(await told()).toBe(before);
+    resources.close();
+  });
+});
