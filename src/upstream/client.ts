@@ -48,6 +48,7 @@ export async function openSession(
   const notifications = new Notifications();
   const { onmessage } = transport;
   // Past the SDK, which hands them on only when the call that they are about may have been answered.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
   transport.onmessage = (message, extra) => {
     onmessage?.(message, extra);
     if ("method" in message && !("id" in message) && !ofTheSdk.has(message.method))
