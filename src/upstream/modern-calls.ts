@@ -46,8 +46,10 @@ export class ModernCalls {
   }
 
   readonly handle: Handle = (call) => {
-    if (call.params["task"] !== undefined) return Promise.reject(noSuchTasks(call));
     const peer = this.#options.asked.peers.of(call.caller);
+    // From a client of this era it means nothing, and is for the server to leave aside.
+    if (call.params["task"] !== undefined && peer?.repeats !== true)
+      return Promise.reject(noSuchTasks(call));
     if (peer === undefined) return this.#send(call, { peer, capabilities: {} });
     const capabilities = this.#known.get(peer);
     if (capabilities !== undefined) return this.#send(call, { peer, capabilities });

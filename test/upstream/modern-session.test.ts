@@ -209,6 +209,12 @@ describe("a call", () => {
     expect(sent).toEqual([]);
   });
 
+  it("of a client of this era is sent with whatever it holds", async () => {
+    const { session, sent } = await setUp([complete()], { peer: { repeats: true } });
+    await session.handle(call({ params: { name: "do", task: {} } }));
+    expect(sent[0]?.params).toMatchObject({ name: "do", task: {} });
+  });
+
   it("whose headers did not fit is sent again, once, when the tools are listed anew", async () => {
     const mismatch = { error: { code: -32020, message: "headers" } };
     const learn = vi.fn<NonNullable<Wire["learn"]>>((tools) => tools);
