@@ -54,7 +54,9 @@ export const httpOptions = z
       .min(1)
       .max(100_000)
       .default(1000)
-      .describe("Sessions at most; in place of a new one the idlest goes, else it is refused."),
+      .describe(
+        "Sessions at most; in place of a new one the idlest goes, else it is refused; and requests without a session that one principal may have open.",
+      ),
     maxInFlight: z
       .int()
       .min(1)

@@ -17,7 +17,7 @@ const anybody = "local";
 const hostPattern = /^(\[[\da-f:.]+\]|[^:[\]/@\s]+)(?::\d{1,5})?$/i;
 const bearerPattern = /^bearer +(\S+) *$/i;
 
-const allowed =
+const alwaysAllowed =
   "authorization, content-type, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id";
 /** Headers that repeat arguments have the names that tools give them. */
 const ofArgument = /^mcp-param-[\w!#$%&'*+.^`|~-]+$/i;
@@ -64,7 +64,7 @@ export class Guard {
     return {
       ...cors,
       ...preflight,
-      "access-control-allow-headers": [allowed, ...params].join(", "),
+      "access-control-allow-headers": [alwaysAllowed, ...params].join(", "),
     };
   }
 

@@ -37,7 +37,7 @@ export class StatelessHttp {
     this.#options = options;
   }
 
-  /** How many requests are under way, those that listen not counted. */
+  /** How many requests wait for their answer, those that listen not counted. */
   get inFlight(): number {
     let count = 0;
     for (const client of this.#clients.values()) count += client.inFlight;

@@ -88,6 +88,11 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     return this.#home.peer;
   }
 
+  /** Whether an answer is waited for: not while the client has to come back. */
+  get isAwaited(): boolean {
+    return this.#exchange !== undefined;
+  }
+
   /** The least severe log messages that it wants, as an index of the levels. */
   get level(): number {
     return this.#meta.level;

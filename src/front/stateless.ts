@@ -132,19 +132,16 @@ export class Stateless implements Home {
     else refuse(exchange, { code: methodNotFound, message: `Method not found: ${method}` }, true);
   }
 
-  /** How many requests are under way, those that listen not counted. */
+  /** How many requests wait for their answer, those that listen not counted. */
   get inFlight(): number {
-    return this.#running.size;
+    let count = 0;
+    for (const request of this.#running.keys()) if (request.isAwaited) count++;
+    return count;
   }
 
   ended(request: StatelessRequest): void {
     this.#running.get(request)?.();
     this.#running.delete(request);
-  }
-
-  /** Whether a client listens that is to be kept. */
-  get listens(): boolean {
-    return this.#listeners.size > 0;
   }
 
   /** We go, or the client has gone. */

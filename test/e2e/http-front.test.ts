@@ -574,32 +574,6 @@ describe("the gateway", () => {
     ]);
     expect([open.code, open.err]).toEqual([2, expect.stringContaining("http.tokens: needed")]);
   });
-
-  it("refuses the newer era with the versions that it speaks", async () => {
-    const { url } = await serveHttp(oddGateway);
-    const discover = {
-      jsonrpc: "2.0",
-      id: 5,
-      method: "server/discover",
-      params: { _meta: { "io.modelcontextprotocol/protocolVersion": "2026-07-28" } },
-    };
-    for (const request of [
-      { body: discover },
-      { body: toolsCall(5, "odd__echo"), headers: { "mcp-protocol-version": "2026-07-28" } },
-    ]) {
-      const answer = await raw(url, request);
-      expect([answer.status, JSON.parse(answer.text)]).toMatchObject([
-        400,
-        {
-          id: 5,
-          error: {
-            code: -32022,
-            data: { requested: "2026-07-28", supported: expect.arrayContaining(["2025-11-25"]) },
-          },
-        },
-      ]);
-    }
-  });
 });
 
 /** A port that nobody listens on. */

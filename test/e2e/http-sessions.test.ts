@@ -15,7 +15,7 @@ const clients = 200;
 /** Of these so many can be asked, and so have a process of their own. */
 const asked = 3;
 /** What may be left of it all, in bytes: what is compiled and kept for reuse grows a little. */
-const mostLeft = 12 * 1024 * 1024;
+const mostLeft = 8 * 1024 * 1024;
 
 const config = {
   mcpServers: {
@@ -46,7 +46,6 @@ it(
     const before = await settled(gateway);
     const { answers, sessions } = await soak(gateway, seconds);
     const after = await settled(gateway);
-    process.stderr.write(`${JSON.stringify({ answers, sessions, before, after })}\n`);
     expect(answers).toBeGreaterThan(clients);
     expect(sessions).toBeGreaterThan(clients);
     expect(after.handles).toEqual(before.handles);
@@ -78,6 +77,12 @@ async function settled(gateway: HttpGateway): Promise<Inside> {
       { timeout: 20_000, interval: 250 },
     )
     .toEqual([2, 0]);
+  // Some of it goes only a while after its last use.
+  for (let n = 0; n < 8; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    const { heap } = await look(gateway);
+    found = { ...found, heap: Math.min(heap, found.heap) };
+  }
   return found;
 }
 

@@ -210,14 +210,18 @@ describe("the state of a request that waits for its client", () => {
     expect(calls).toHaveLength(1);
   });
 
+  it("keeps nobody from leaving", async () => {
+    const { stateless } = await waiting();
+    expect(stateless.inFlight).toBe(0);
+  });
+
   it("expires, and the call is cancelled", async () => {
-    const { repeat, calls, stateless, first, state } = await waiting();
+    const { repeat, calls, first, state } = await waiting();
     await settle(599_000);
     expect(calls[0]?.signal.reason).toBeUndefined();
     await settle(2000);
     expect(calls[0]?.signal.reason).toMatchObject({ code: "cancelled" });
     expect(await repeat(state, all(first, yes))).toMatchObject({ answer: { code: -32602 } });
-    expect(stateless.inFlight).toBe(0);
   });
 
   it("ends when the client has gone", async () => {
