@@ -573,6 +573,11 @@ describe("the gateway", () => {
       configFile({ mcpServers: {}, http: { host: "0.0.0.0" } }),
     ]);
     expect([open.code, open.err]).toEqual([2, expect.stringContaining("http.tokens: needed")]);
+    const misplaced = holdfast(["tools", "--http"]);
+    expect([misplaced.code, misplaced.err]).toEqual([
+      2,
+      expect.stringContaining("--http belongs to holdfast serve"),
+    ]);
   });
 
   it("refuses the newer era with the versions that it speaks", async () => {
