@@ -33,9 +33,11 @@ export interface Services {
   readonly gateway: Gateway;
   readonly asked: { readonly peer: Peer; readonly peers: Peers };
   readonly environment: NodeJS.ProcessEnv;
-  readonly folders: { readonly manifests: string };
+  readonly folders: { readonly manifests: string; readonly auth: string };
   readonly records?: ServerRecords | undefined;
   readonly report: Report;
+  /** Told what must be hidden from now on. */
+  readonly secret: (value: string) => void;
   readonly ledger: BudgetLedger;
   readonly keep: Keep;
   readonly spent: (call: Call, usd: number) => void;
@@ -61,7 +63,7 @@ export function startServer(
   predecessor: Started | undefined,
 ): Started {
   const { name, transport, startTimeoutMs, idleStopMs } = server;
-  const { report, environment, records, folders, asked } = services;
+  const { report, environment, records, folders, asked, secret } = services;
   const tell = (problem: string): void =>
     report({ type: "upstream.problem", upstream: name, problem });
   const manifest = new ManifestFile(folders.manifests, transport, tell);
@@ -79,6 +81,8 @@ export function startServer(
       records,
       asked: { peer, peers: asked.peers, onAsked },
       mask: redactor(secretsOf(transport.kind === "stdio" ? transport.env : {})),
+      authFolder: folders.auth,
+      secret,
       problem: tell,
       stderr: (line) => report({ type: "upstream.stderr", upstream: name, line }),
     });

@@ -46,6 +46,7 @@ export interface Surroundings {
   /** Where it keeps what it must know at its next start, and large results. */
   readonly folders: {
     readonly manifests: string;
+    readonly auth: string;
     readonly budgets: string;
     readonly results: string;
     /** Of the runs of sagas, unless config keeps them elsewhere. */
@@ -58,6 +59,8 @@ export interface Surroundings {
   readonly report: Report;
   /** Takes secrets out of a text. */
   readonly redact: (text: string) => string;
+  /** Told a secret that only came up while it runs. */
+  readonly secret: (value: string) => void;
   /** Whether it only looks: events start nothing and are written nowhere. */
   readonly passive: boolean;
 }
@@ -95,7 +98,7 @@ export class Holdfast {
   /** Builds all that `config` describes, and starts its servers side by side. */
   constructor(config: Config, middlewares: readonly Middleware[], around: Surroundings) {
     const { folders, environment, records, orphansEnded } = around;
-    const { redact, passive } = around;
+    const { redact, secret, passive } = around;
     this.gateway = new Gateway(config.names);
     this.#events = new Events({
       door: this.gateway,
@@ -120,6 +123,7 @@ export class Holdfast {
       folders,
       records,
       report: this.#report,
+      secret,
       ledger: this.#ledger,
       keep: (text, caller, pageBytes) => this.#results.keep(text, caller, pageBytes),
       spent: (call, usd) => this.#metrics.spent(call, usd),

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
+import { auth } from "./commands/auth.ts";
 import { call } from "./commands/call.ts";
 import { check } from "./commands/check.ts";
 import { demo } from "./commands/demo.ts";
@@ -29,10 +30,12 @@ const help = `Holdfast ${implementation.version}: one MCP server in front of you
   holdfast runs resume ID      let a stuck saga try again
   holdfast runs resolve ID     tell a stuck saga whether a call happened: --happened or --not, and where it is
                                needed --step STEP and --result JSON
+  holdfast auth SERVER         let Holdfast use a remote server that asks for authorisation, in a browser;
+                               --no-browser prints the address alone, --logout forgets the tokens
   holdfast demo                start Holdfast with a client of its own, and show what happens
 
   --config FILE   the config file; else $HOLDFAST_CONFIG, ./servers.json, the user's configuration folder
-  --json          print for programs (check, tools, explain, call, run, runs)
+  --json          print for programs (check, tools, explain, call, run, runs, auth)
   --version, --help
 
 Exit codes: 0 all is well; 1 a server is broken, a call failed, a run did not complete; 2 the command line or
@@ -63,6 +66,9 @@ async function run(argv: readonly string[]): Promise<number> {
   for (const option of ["happened", "not", "step", "result"] as const)
     if (values[option] !== undefined && !isResolve)
       throw new UsageError(`--${option} belongs to holdfast runs resolve ID`);
+  for (const option of ["logout", "no-browser"] as const)
+    if (values[option] !== undefined && command !== "auth")
+      throw new UsageError(`--${option} belongs to holdfast auth SERVER`);
   if (values.http !== undefined && command !== "serve")
     throw new UsageError("--http belongs to holdfast serve");
   switch (command) {
@@ -87,6 +93,11 @@ async function run(argv: readonly string[]): Promise<number> {
     case "runs":
       expect("nothing, the id of a run, or cancel, resume or resolve and the id", 2);
       return runs(config, first, second, values, output);
+    case "auth": {
+      expect("the name of a server", 1);
+      const options = { logout: values.logout === true, browser: values["no-browser"] !== true };
+      return auth(config, required(first, "auth SERVER"), options, output);
+    }
     case "demo":
       expect("no arguments", 0);
       return demo(config, output);
@@ -139,6 +150,8 @@ function parse(argv: readonly string[]) {
         not: { type: "boolean" },
         step: { type: "string" },
         result: { type: "string" },
+        logout: { type: "boolean" },
+        "no-browser": { type: "boolean" },
         version: { type: "boolean" },
         help: { type: "boolean", short: "h" },
       },

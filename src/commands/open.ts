@@ -42,7 +42,9 @@ export async function open(
 ): Promise<Opened> {
   const config = await readConfig(file);
   const sink = sinkOf(config);
+  let current = config;
   let redact = redactorOf(config);
+  const learnt: string[] = [];
   const log = logger({
     level: config.log.level,
     format: config.log.format,
@@ -58,6 +60,7 @@ export async function open(
     environment: process.env,
     folders: {
       manifests: join(state, "manifests"),
+      auth: join(state, "auth"),
       budgets: join(state, "budgets"),
       results: join(state, "results"),
       runs: state,
@@ -69,6 +72,12 @@ export async function open(
     },
     report,
     redact: (text) => redact(text),
+    secret: (value) => {
+      if (learnt.includes(value)) return;
+      learnt.unshift(value);
+      learnt.splice(mostLearnt);
+      redact = redactorOf(current, learnt);
+    },
     passive,
   });
   const tellReaped = (count: number): void => {
@@ -81,7 +90,8 @@ export async function open(
     report,
     apply: async (next) => {
       const middlewares = await loadMiddlewares(next.middleware);
-      redact = redactorOf(next);
+      current = next;
+      redact = redactorOf(next, learnt);
       holdfast.apply(next, middlewares);
     },
     close: async () => {
@@ -122,10 +132,22 @@ export const readConfig = (file: string | undefined): Promise<Config> =>
     home: homedir(),
   });
 
-const redactorOf = ({ servers, http }: Config): ((text: string) => string) =>
+/** So many tokens are hidden, the latest first. */
+const mostLearnt = 100;
+
+const redactorOf = (
+  { servers, http }: Config,
+  learnt: readonly string[] = [],
+): ((text: string) => string) =>
   redactor([
+    ...learnt,
     ...servers.flatMap(({ transport }) =>
-      secretsOf(transport.kind === "stdio" ? transport.env : transport.headers),
+      transport.kind === "stdio"
+        ? secretsOf(transport.env)
+        : [
+            ...secretsOf(transport.headers),
+            ...secretsOf({ secret: (transport.oauth || {}).clientSecret ?? "" }),
+          ],
     ),
     ...http.secrets,
   ]);

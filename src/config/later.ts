@@ -5,5 +5,5 @@ import { configFile, serverEntry, storeOptions } from "./schema.ts";
 export const laterKeys = new Map<z.ZodObject, readonly string[]>([
   [configFile, ["exposure", "pinned", "metrics"]],
   [storeOptions, ["cache", "limits", "events"]],
-  [serverEntry, ["oauth", "auth", "pin"]],
+  [serverEntry, ["pin"]],
 ]);

@@ -11,6 +11,7 @@ import { timeoutOptions } from "../policies/timeout-options.ts";
 import { httpOptions } from "./http.ts";
 import { checkedChain, checkedSaga } from "../workflows/checked.ts";
 import { inlineOptions } from "../workflows/inline-options.ts";
+import { cursorAuth, oauthOptions } from "./oauth-options.ts";
 
 type Level<Shape> = {
   [Key in keyof Shape]: Shape[Key] extends z.ZodDefault<infer Option>
@@ -165,6 +166,13 @@ export const serverEntry = z
       .record(z.string(), z.string())
       .default({})
       .describe("HTTP headers of every request to the remote server."),
+    oauth: z
+      .union([z.literal(false), oauthOptions])
+      .exactOptional()
+      .describe(
+        "How the remote server is authorised where it asks for that and headers hold no Authorization (see holdfast auth); false: never.",
+      ),
+    auth: cursorAuth.exactOptional(),
     type: z
       .enum(types)
       .exactOptional()

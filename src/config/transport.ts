@@ -2,6 +2,7 @@ import { parseEnv } from "node:util";
 import { absolute, expand, fromHome } from "./expand.ts";
 import type { Variables } from "./expand.ts";
 import { whyUnreadable } from "./files.ts";
+import { oauthConfig, type OAuthConfig } from "./oauth-options.ts";
 import type { ServerEntry } from "./schema.ts";
 
 /** A program that speaks MCP on its stdin and stdout. */
@@ -20,6 +21,8 @@ interface RemoteTransport {
   readonly kind: "http" | "sse";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** false: it is never asked for; undefined: it is, with the defaults. */
+  readonly oauth?: false | OAuthConfig;
 }
 
 export type Transport = StdioTransport | RemoteTransport;
@@ -51,9 +54,15 @@ export function resolveTransport(
   };
   const transport = transportOf(entry, variables, fill);
   if (transport.kind !== "stdio") {
-    if (problems.length === 0 && !isHttp(transport.url)) {
+    const { clientMetadataUrl } = transport.oauth || {};
+    if (problems.length === 0 && !isHttp(transport.url))
       problems.push("url: expected an address that starts with http:// or https://");
-    }
+    else if (
+      problems.length === 0 &&
+      clientMetadataUrl !== undefined &&
+      !isDocument(clientMetadataUrl)
+    )
+      problems.push("oauth.clientMetadataUrl: expected an https address with a path");
     return { transport, problems };
   }
   if (entry.envFile === undefined) return { transport, problems };
@@ -74,10 +83,12 @@ export function resolveTransport(
 function transportOf(entry: ServerEntry, variables: Variables, fill: Fill): Transport {
   if (entry.url !== undefined) {
     const url = fill(entry.url, "url");
+    const oauth = oauthConfig(entry.oauth, entry.auth, fill);
     return {
       kind: remoteKind(entry.type, url),
       url,
       headers: fillAll(entry.headers, "headers", fill),
+      ...(oauth !== undefined && { oauth }),
     };
   }
   return {
@@ -107,3 +118,7 @@ const fillAll = (
 
 const isHttp = (url: string): boolean =>
   URL.canParse(url) && ["http:", "https:"].includes(new URL(url).protocol);
+
+/** Whether it can be the address of a client id metadata document. */
+const isDocument = (url: string): boolean =>
+  URL.canParse(url) && new URL(url).protocol === "https:" && new URL(url).pathname !== "/";

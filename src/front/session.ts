@@ -85,6 +85,8 @@ export class Session implements Transport {
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
+  /** Whether the client has asked anything of a session: one of another era is told nothing by this one. */
+  #met = false;
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -139,7 +141,7 @@ export class Session implements Transport {
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(message);
     else {
-      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      if (!beforeInitialize.has(method)) this.#meet({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -322,6 +324,7 @@ export class Session implements Transport {
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {
+    if (!this.#met) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
       if (!isWanted(level, this.#level)) return;
@@ -343,7 +346,12 @@ export class Session implements Transport {
       this.#caller = { ...this.#caller, client: words.join(" ") };
     }
     this.#toSdk(message);
-    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
+    this.#meet(isObject(announced) ? announced : {}, this.#asking.ask);
+  }
+
+  #meet(...introduction: Parameters<PeerSlot["introduce"]>): void {
+    this.#met = true;
+    this.#options.peer.introduce(...introduction);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */

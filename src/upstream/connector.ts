@@ -1,9 +1,11 @@
 import type { Asked } from "./client.ts";
 import type { Connect, ConnectionEvents } from "./connection.ts";
 import { childEnvironment } from "./environment.ts";
+import { HttpAuth } from "./http-auth.ts";
 import type { HttpAddress } from "./http-target.ts";
 import { connectHttp } from "./http.ts";
 import type { Program, ServerRecords } from "./process.ts";
+import { OAuthFile } from "./oauth-file.ts";
 import { connectStdio } from "./stdio.ts";
 
 /** How a server is reached. */
@@ -17,19 +19,40 @@ export interface ConnectorOptions extends ConnectionEvents {
   readonly asked: Asked;
   /** Takes the server's secrets out of a text. */
   readonly mask: (text: string) => string;
+  /** Where tokens of remote servers are kept. */
+  readonly authFolder: string;
+  /** Told each of those tokens when it is first known. */
+  readonly secret: (value: string) => void;
 }
 
 /** How to connect to a server, by its kind of transport. */
 export function connector(
   upstream: string,
   transport: Transport,
-  { environment, records, asked, mask, ...events }: ConnectorOptions,
+  { environment, records, asked, mask, authFolder, secret, ...events }: ConnectorOptions,
 ): Connect {
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
     return (timeoutMs, abandon) =>
       connectStdio(upstream, program, { ...events, asked, records, mask }, timeoutMs, abandon);
   }
-  return (timeoutMs, abandon) =>
-    connectHttp(upstream, transport, { ...events, asked }, timeoutMs, abandon);
+  const { oauth = {} } = transport;
+  let auth: HttpAuth | undefined;
+  return (timeoutMs, abandon) => {
+    // Not before: the address of a server that is never started may be none.
+    if (oauth !== false)
+      auth ??= new HttpAuth({
+        upstream,
+        server: new URL(transport.url),
+        settings: oauth,
+        file: authFile(authFolder, transport),
+        secret,
+        problem: events.problem,
+      });
+    return connectHttp(upstream, transport, { ...events, asked, auth }, timeoutMs, abandon);
+  };
 }
+
+/** Where the authorisation for a remote server is kept. */
+export const authFile = (folder: string, { url, oauth }: HttpAddress): OAuthFile =>
+  new OAuthFile(folder, url, oauth ? (oauth.clientId ?? oauth.clientMetadataUrl) : undefined);

@@ -48,7 +48,7 @@ export class HttpConnection {
   refusedInitialize: number | undefined;
   readonly #target: HttpTarget;
   readonly #events: ConnectionEvents;
-  readonly #fetcher = new Fetcher();
+  readonly #fetcher: Fetcher;
   /** What ends the wait for an answer, by the request's id. */
   readonly #requests = new Map<number, Cancel>();
   /** Ends the stream for what belongs to no request. */
@@ -63,6 +63,7 @@ export class HttpConnection {
   constructor(target: HttpTarget, kind: "http" | "sse", events: ConnectionEvents) {
     this.#target = target;
     this.#events = events;
+    this.#fetcher = new Fetcher(target.auth);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.link = new Link(target.upstream, (message) => this.#send(message));

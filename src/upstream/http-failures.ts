@@ -52,6 +52,9 @@ const unknownSession = /session|not initialized/i;
 
 /** A request that was answered with nothing, not even a status. */
 export function unanswered(target: HttpTarget, thrown: unknown): HttpFailure {
+  // It was answered that authorisation is wanted, and there is none.
+  if (thrown instanceof CallError && thrown.status !== undefined)
+    return { error: thrown, ends: thrown.code === "unavailable", status: thrown.status };
   const { upstream } = target;
   const { code, syscall, message } = causeOf(thrown);
   const ends = gone.includes(code);

@@ -1,3 +1,5 @@
+import type { HttpAuth } from "./http-auth.ts";
+
 type Dispatcher = NonNullable<RequestInit["dispatcher"]>;
 type DispatcherClass = new (options: { headersTimeout: number; bodyTimeout: number }) => Dispatcher;
 
@@ -6,22 +8,33 @@ const place = Symbol.for("undici.globalDispatcher.1");
 
 /** The platform's fetch with sockets of its own, whose bodies are read when we want. */
 export class Fetcher {
+  readonly #auth: HttpAuth | undefined;
   #dispatcher: Dispatcher | undefined;
   #held: Promise<void> | undefined;
   #release = (): void => {};
 
+  constructor(auth?: HttpAuth) {
+    this.#auth = auth;
+  }
+
   /**
    * Fetches without the 300 s within which Node's fetch wants headers, and then each next chunk: how long a
-   * call may take is for its timeouts to say. Redirects are left to the caller.
+   * call may take is for its timeouts to say. Redirects are left to the caller. Rejects with a CallError where
+   * the server asks for authorisation that is not to be had.
    */
   async fetch(url: string | URL, init: RequestInit): Promise<Response> {
     this.#dispatcher ??= await makeDispatcher();
-    return fetch(url, {
+    return this.#auth === undefined
+      ? this.#send(url, init)
+      : this.#auth.send(url instanceof URL ? url : new URL(url), init, this.#send);
+  }
+
+  readonly #send = (url: string | URL, init: RequestInit): Promise<Response> =>
+    fetch(url, {
       ...init,
       redirect: "manual",
       ...(this.#dispatcher !== undefined && { dispatcher: this.#dispatcher }),
     });
-  }
 
   /** Hands a body to `take` chunk by chunk, until it has ended or `take` returns false. Rejects when it breaks. */
   async read({ body }: Response, take: (chunk: Uint8Array) => unknown): Promise<void> {

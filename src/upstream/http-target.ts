@@ -1,10 +1,14 @@
 import { CallError } from "../errors.ts";
+import type { HttpAuth } from "./http-auth.ts";
+import type { OAuthSettings } from "./oauth-library.ts";
 
 /** How a server is reached by HTTP. */
 export interface HttpAddress {
   readonly kind: "http" | "sse";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** false: no authorisation is asked for; undefined: with the defaults. */
+  readonly oauth?: false | OAuthSettings;
 }
 
 /** What is shorter is no secret, and hiding it would make messages unreadable. */
@@ -18,10 +22,14 @@ export class HttpTarget {
   /** Without user name and password, which are sent as a header. */
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Whether config itself gives credentials: in a header Authorization, or in the url. */
+  readonly givesCredentials: boolean;
+  /** undefined where config gives the credentials, or wants none. */
+  readonly auth: HttpAuth | undefined;
   readonly #secrets: readonly string[];
 
   /** Throws a CallError for a header that cannot be sent. */
-  constructor(upstream: string, { url, headers }: HttpAddress) {
+  constructor(upstream: string, { url, headers }: HttpAddress, auth?: HttpAuth) {
     this.upstream = upstream;
     this.url = new URL(url);
     const { username, password } = this.url;
@@ -31,6 +39,8 @@ export class HttpTarget {
     const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
     this.headers = given.has("authorization") ? headers : { ...basic, ...headers };
     for (const [name, value] of Object.entries(this.headers)) check(upstream, name, value);
+    this.givesCredentials = given.has("authorization") || "Authorization" in basic;
+    this.auth = this.givesCredentials ? undefined : auth;
     const secrets = [
       ...Object.values(this.headers).flatMap((value) => [value, value.split(" ").at(-1) ?? ""]),
       ...[...this.url.searchParams.values()].flatMap((value) => [value, encodeURIComponent(value)]),
@@ -43,9 +53,14 @@ export class HttpTarget {
       .toSorted((a, b) => b.length - a.length);
   }
 
-  /** Text from elsewhere, without anything of the headers, of the query, or of what looks like a token in the path. */
-  readonly mask = (text: string): string =>
-    this.#secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text);
+  /**
+   * Text from elsewhere, without anything of the headers, of the query, or of what looks like a token in the path,
+   * and without the tokens of its authorisation.
+   */
+  readonly mask = (text: string): string => {
+    const masked = this.#secrets.reduce((rest, secret) => rest.replaceAll(secret, "***"), text);
+    return this.auth?.mask(masked) ?? masked;
+  };
 }
 
 function check(upstream: string, name: string, value: string): void {

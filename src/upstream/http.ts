@@ -4,6 +4,7 @@ import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents } from "./connection.ts";
+import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
 
@@ -14,6 +15,7 @@ const longestSecondTry = 10_000;
 
 export interface HttpOptions extends ConnectionEvents {
   readonly asked: Asked;
+  readonly auth?: HttpAuth | undefined;
 }
 
 /**
@@ -28,8 +30,9 @@ export async function connectHttp(
   abandon: Cancel,
 ): Promise<Connection> {
   const { asked } = options;
-  const target = new HttpTarget(upstream, address);
+  const target = new HttpTarget(upstream, address, options.auth);
   await orCancelled(asked.peer.capabilities, abandon);
+  await target.auth?.load();
   const begun = now();
   const http = new HttpConnection(target, address.kind, options);
   try {

@@ -189,3 +189,73 @@ test("disabled wins over enabled, and either is enough", () => {
   expect(serverOf({ command: "x", disabled: false, enabled: false }).disabled).toBe(true);
   expect(serverOf({ command: "x", disabled: false, enabled: true }).disabled).toBe(false);
 });
+
+describe("authorisation", () => {
+  const oauthOf = (entry: object, given?: Given) => {
+    const { transport } = serverOf({ url: "https://example.com/mcp", ...entry }, given);
+    return transport.kind === "stdio" ? expect.unreachable() : transport.oauth;
+  };
+
+  test("is not spoken of where nothing is written", () => {
+    const { transport } = serverOf({ url: "https://example.com/mcp" });
+    expect(transport).not.toHaveProperty("oauth");
+  });
+
+  test("can be switched off", () => {
+    expect(oauthOf({ oauth: false })).toBe(false);
+    expect(oauthOf({ oauth: false, auth: { CLIENT_ID: "a" } })).toBe(false);
+  });
+
+  test("is kept as written, with its variables expanded", () => {
+    const oauth = {
+      clientId: "${ID}",
+      clientSecret: "${env:SECRET}",
+      issuer: "https://login.example.com",
+      clientMetadataUrl: "https://example.com/client.json",
+      scopes: ["a", "b"],
+      callbackPort: 8080,
+    };
+    expect(oauthOf({ oauth }, { env: { ID: "me", SECRET: "s3cret" } })).toEqual({
+      ...oauth,
+      clientId: "me",
+      clientSecret: "s3cret",
+      scopes: "a b",
+    });
+  });
+
+  test.each([
+    [
+      "Claude Code",
+      { oauth: { clientId: "me", callbackPort: 8080, scopes: "a b" } },
+      { clientId: "me", callbackPort: 8080, scopes: "a b" },
+    ],
+    [
+      "opencode",
+      { oauth: { clientId: "me", clientSecret: "s", scope: "a b" } },
+      { clientId: "me", clientSecret: "s", scopes: "a b" },
+    ],
+    [
+      "Cursor",
+      { auth: { CLIENT_ID: "me", CLIENT_SECRET: "s", scopes: ["a", "b"] } },
+      { clientId: "me", clientSecret: "s", scopes: "a b" },
+    ],
+    [
+      "two of them",
+      { oauth: { clientId: "ours" }, auth: { CLIENT_ID: "theirs", scopes: ["a"] } },
+      { clientId: "ours", scopes: "a" },
+    ],
+  ])("is taken from the keys of %s", (_, entry, wanted) => {
+    expect(oauthOf(entry)).toEqual(wanted);
+  });
+
+  test("with a missing variable, or a document that is none, makes the server unusable", () => {
+    const problemOf = (oauth: object) => serverOf({ url: "https://example.com", oauth }).problem;
+    expect(problemOf({ clientSecret: "${NOPE}" })).toBe(
+      "oauth.clientSecret: the environment variable NOPE is not set",
+    );
+    for (const clientMetadataUrl of ["http://example.com/client.json", "https://example.com/", "x"])
+      expect(problemOf({ clientMetadataUrl })).toBe(
+        "oauth.clientMetadataUrl: expected an https address with a path",
+      );
+  });
+});

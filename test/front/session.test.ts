@@ -46,6 +46,26 @@ function setUp(handle: Handle) {
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+describe("what servers tell unasked", () => {
+  const loud = { level: "info", data: "hear" };
+
+  it("reaches no client that has asked nothing of a session, and may be of another era", async () => {
+    const { notified, request, sent } = setUp(() => Promise.resolve(ok()));
+    notified("notifications/message", loud);
+    await request("server/discover");
+    notified("notifications/message", loud);
+    expect(sent).toMatchObject([{ id: 1, error: { code: -32601 } }]);
+  });
+
+  it.each(["initialize", "tools/list"])("reaches one that has asked %s", async (method) => {
+    const { notified, request, sent } = setUp(() => Promise.resolve(ok()));
+    await request(method);
+    sent.length = 0;
+    notified("notifications/message", loud);
+    expect(sent).toMatchObject([{ method: "notifications/message" }]);
+  });
+});
+
 describe("what a server sends nested too deep to be written", () => {
   it("is a bad answer of unknown outcome where it is a result", async () => {
     const { request } = setUp(() => Promise.resolve({ ...ok(), structuredContent: deep() }));

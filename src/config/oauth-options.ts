@@ -1,0 +1,83 @@
+import { z } from "zod";
+
+const text = z.string().min(1);
+const scopes = z.union([z.string(), z.array(z.string())]);
+
+/** How a remote server is authorised, where the defaults do not fit. */
+export const oauthOptions = z
+  .object({
+    clientId: text
+      .exactOptional()
+      .describe(
+        "Id of a client that was registered beforehand. Default: Holdfast registers itself with the server's authorization server.",
+      ),
+    clientSecret: text.exactOptional().describe("Secret of that client, if it has one."),
+    issuer: text
+      .exactOptional()
+      .describe(
+        "The authorization server that clientId belongs to; no other is ever used. Default: the first one that the server names.",
+      ),
+    clientMetadataUrl: text
+      .exactOptional()
+      .describe(
+        "https address of a client id metadata document, used as the client's id where the authorization server takes those.",
+      ),
+    scopes: scopes
+      .exactOptional()
+      .describe(
+        "Scopes to ask for, as a list or as one text. Default: those that the server names.",
+      ),
+    scope: text.exactOptional().describe("Another name of scopes."),
+    callbackPort: z
+      .int()
+      .min(1)
+      .max(65_535)
+      .exactOptional()
+      .describe(
+        "Port of http://localhost:PORT/callback, to which the browser comes back. Default: http://127.0.0.1:PORT/callback with a port that is free.",
+      ),
+  })
+  .describe("How the remote server is authorised.");
+
+/** The same as Cursor has it. */
+export const cursorAuth = z
+  .object({
+    CLIENT_ID: text.exactOptional().describe("Another name of oauth.clientId."),
+    CLIENT_SECRET: text.exactOptional().describe("Another name of oauth.clientSecret."),
+    scopes: scopes.exactOptional().describe("Another name of oauth.scopes."),
+  })
+  .describe("Another name of oauth, with the keys of Cursor.");
+
+/** How a remote server is authorised, as config has it. */
+export interface OAuthConfig {
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  readonly issuer?: string;
+  readonly clientMetadataUrl?: string;
+  /** Separated by spaces. */
+  readonly scopes?: string;
+  readonly callbackPort?: number;
+}
+
+/** What `oauth` and `auth` of a server say together; undefined where they say nothing. `oauth` wins. */
+export function oauthConfig(
+  oauth: false | z.output<typeof oauthOptions> | undefined,
+  auth: z.output<typeof cursorAuth> | undefined,
+  fill: (text: string, place: string) => string,
+): false | OAuthConfig | undefined {
+  if (oauth === false) return false;
+  if (oauth === undefined && auth === undefined) return undefined;
+  const { scope, scopes: asked = scope, callbackPort, ...texts } = oauth ?? {};
+  const { CLIENT_ID: clientId, CLIENT_SECRET: clientSecret, scopes: more } = auth ?? {};
+  const wanted = asked ?? more;
+  const given = {
+    ...(clientId !== undefined && { clientId: fill(clientId, "auth.CLIENT_ID") }),
+    ...(clientSecret !== undefined && { clientSecret: fill(clientSecret, "auth.CLIENT_SECRET") }),
+    ...Object.fromEntries(
+      Object.entries(texts).map(([key, value]) => [key, fill(value, `oauth.${key}`)]),
+    ),
+    ...(wanted !== undefined && { scopes: [wanted].flat().join(" ") }),
+    ...(callbackPort !== undefined && { callbackPort }),
+  };
+  return given;
+}
