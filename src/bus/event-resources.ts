@@ -136,13 +136,13 @@ export class EventResources {
   #tellSoon(uri: string, owner: string | undefined): void {
     const owners = this.#owners.get(uri) ?? new Set();
     this.#owners.set(uri, owners.add(owner));
+    const isFor: IsFor = ({ principal }) => owners.has(undefined) || owners.has(principal);
     if (this.#timers.has(uri)) return;
     const wait = Math.max(gather, (this.#toldAt.get(uri) ?? -Infinity) + interval - now());
     const tell = (): void => {
       this.#timers.delete(uri);
       this.#toldAt.set(uri, now());
       this.#owners.delete(uri);
-      const isFor: IsFor = ({ principal }) => owners.has(undefined) || owners.has(principal);
       this.#watcher?.notified("notifications/resources/updated", { uri }, isFor);
     };
     this.#timers.set(uri, after(wait, tell));
