@@ -95,6 +95,8 @@ it("leaves out only what cannot be", () => {
   expect(left).toEqual({
     "answers a ping: 2026-07-28 has no ping": 8,
     "passes no log messages that the client did not ask for: a server of 2025 chooses what it logs until a level is set": 8,
+    "gives the result of a tool that has to be a task to a client that knows none: a server of 2026 answers with a result where its client knows no tasks": 8,
+    "gives the result of a tool that has to be a task to a client that knows none: a client of 2025 that knows no tasks does not call such a tool": 4,
     "runs tasks: begun, watched, listed, cancelled, and their result taken: a client begins a task of 2025, and a server one of 2026, which the reference client takes none of": 12,
     "tells the server that the client's roots have changed: 2026-07-28 has no notifications of clients but cancels": 12,
     "tells a server its client's own error: 2026-07-28 has no way to answer a server with an error": 12,

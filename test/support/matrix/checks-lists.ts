@@ -7,7 +7,7 @@ import { promptsOf, resourcesOf, templatesOf, toolsOf } from "./contents.mjs";
 const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 /** Tools that servers of one era have and those of the other cannot. */
-const ofOneEra = ["task", "release", "roots_changed", "visit"];
+const ofOneEra = ["task", "must_be_task", "release", "roots_changed", "visit"];
 
 export const listChecks: readonly Check[] = [
   {

@@ -156,6 +156,20 @@ export const toolChecks: readonly Check[] = [
     },
   },
   {
+    name: "gives the result of a tool that has to be a task to a client that knows none",
+    impossible: ({ client, server }) =>
+      server === "2026"
+        ? "a server of 2026 answers with a result where its client knows no tasks"
+        : client === "2025"
+          ? "a client of 2025 that knows no tasks does not call such a tool"
+          : undefined,
+    run: async (bench) => {
+      expect(await bench.call("must_be_task")).toMatchObject({
+        content: [{ type: "text", text: "was a task" }],
+      });
+    },
+  },
+  {
     name: "runs tasks: begun, watched, listed, cancelled, and their result taken",
     impossible: ({ client, server }) =>
       client === "2026" || server === "2026"

@@ -44,6 +44,7 @@ const capabilities = {
 const plain = toolsOf(id).find(({ name }) => name === "kinds");
 const ownTools = [
   { ...plain, name: "task", execution: { taskSupport: "optional" } },
+  { ...plain, name: "must_be_task", execution: { taskSupport: "required" } },
   ...["release", "roots_changed", "visit"].map((name) => ({ ...plain, name })),
 ];
 
@@ -59,6 +60,13 @@ const own = {
     if (!task) return result;
     const made = await taskStore.createTask({ ttl: task.ttl, pollInterval: 10 });
     tasks.set(made.taskId, () => taskStore.storeTaskResult(made.taskId, "completed", result));
+    return { task: made };
+  },
+  /** A task that ends by itself; nothing else. */
+  async must_be_task({ task }, { taskStore }) {
+    if (!task) throw Object.assign(new Error("It has to be a task"), { code: -32601 });
+    const made = await taskStore.createTask({ ttl: task.ttl ?? null, pollInterval: 10 });
+    setTimeout(() => taskStore.storeTaskResult(made.taskId, "completed", text("was a task")), 10);
     return { task: made };
   },
   release: ({ arguments: { taskId } }) =>
