@@ -2,7 +2,7 @@
  * Holdfast's own tools, and what they need to know of all the rest.
  */
 import type { Events } from "./bus/events.ts";
-import type { Call, Deadline, JsonObject, Result, Tool } from "./call.ts";
+import type { Call, Caller, Deadline, JsonObject, Result, Tool } from "./call.ts";
 import { matchesAny } from "./catalog/glob.ts";
 import type { Config } from "./config/load.ts";
 import { allPoliciesOf, type ServerConfig } from "./config/server.ts";
@@ -39,7 +39,7 @@ export interface OwnSurroundings {
   readonly metrics: Metrics;
   readonly results: KeptResults;
   readonly events: Events;
-  readonly status: () => Promise<JsonObject>;
+  readonly status: (caller: Caller) => Promise<JsonObject>;
   readonly invalidate: (what: Invalidation) => Promise<number>;
   readonly isHealthy: (upstream: string) => Promise<boolean>;
   readonly runs: Runs;

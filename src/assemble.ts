@@ -11,7 +11,7 @@ import {
 import { ownEntry } from "./assemble-own.ts";
 import { BudgetLedger } from "./budget-ledger.ts";
 import { Events } from "./bus/events.ts";
-import type { JsonObject, Middleware } from "./call.ts";
+import type { Caller, JsonObject, Middleware } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { matchesAny } from "./catalog/glob.ts";
 import type { Config } from "./config/load.ts";
@@ -180,7 +180,7 @@ export class Holdfast {
       metrics: this.#metrics,
       results: this.#results,
       events: this.#events,
-      status: () => this.#statusAnswer(),
+      status: (caller) => this.#statusAnswer(caller),
       invalidate: (what) => this.#invalidate(what),
       isHealthy: (upstream) => this.#isHealthy(upstream),
       runs: this.runs,
@@ -312,7 +312,7 @@ export class Holdfast {
     return answers;
   }
 
-  async #statusAnswer(): Promise<JsonObject> {
+  async #statusAnswer({ principal }: Caller): Promise<JsonObject> {
     const { memory, upstreams: figures } = this.#metrics.snapshot();
     const ofName = new Map(figures.map(({ name, ...rest }) => [name, rest]));
     const upstreams = await Promise.all(
@@ -339,7 +339,7 @@ export class Holdfast {
       memory,
       upstreams,
       ...(ofName.has(ownName) && { own: ofName.get(ownName) }),
-      budgets: this.#ledger.spending(),
+      budgets: this.#ledger.spending().filter((spent) => spent.principal === principal),
       events: this.#events.status(),
       problems: [
         ...upstreams.flatMap(({ name, state, problem }) =>

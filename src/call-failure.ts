@@ -16,6 +16,7 @@ export interface CallFailure {
 
 /** The failure that a result tells of; undefined where it is a success. */
 export function failureOfResult(result: Result): CallFailure | undefined {
+  if ((result["resultType"] ?? "complete") !== "complete") return unfinished;
   if (result["isError"] !== true) return undefined;
   const { failure, mayHaveHappened, retryAfterMs } = classifyResult(result);
   const { "holdfast/failure": told } = isObject(result["_meta"]) ? result["_meta"] : {};
@@ -29,6 +30,14 @@ export function failureOfResult(result: Result): CallFailure | undefined {
     ...(retryAfterMs !== undefined && { retryAfterMs }),
   };
 }
+
+/** A result that its client is to go on from, where there is no client that could. */
+const unfinished: CallFailure = {
+  code: "denied",
+  outcome: "failed",
+  message: "the tool needs input of its client first, which can be given to a call of its own only",
+  isTransient: false,
+};
 
 /** The failure of a rejected call. */
 export function failureOfError(error: CallError): CallFailure {

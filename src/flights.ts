@@ -2,6 +2,7 @@ import type { Call, Progress, Result } from "./call.ts";
 import { Cancel } from "./cancel.ts";
 import { CallError } from "./errors.ts";
 import { KeyTable } from "./key-table.ts";
+import { isPersonal } from "./personal.ts";
 import { after, now } from "./time.ts";
 
 export type Start = (shared: Call) => Promise<Result>;
@@ -19,10 +20,14 @@ class Flight {
   #only: Waiter | undefined;
   #several: Set<Waiter> | undefined;
   readonly #signal = new Cancel();
+  readonly #begun: Call;
+  readonly #start: Start;
   readonly #ended: (flight: Flight) => void;
 
   /** `ended` is called when nobody can join any more; more than once at times. */
   constructor(call: Call, start: Start, ended: (flight: Flight) => void) {
+    this.#begun = call;
+    this.#start = start;
     this.#ended = ended;
     const shared: Call = {
       ...call,
@@ -32,10 +37,10 @@ class Flight {
     };
     start(shared).then(
       (result) => {
-        for (const waiter of this.#end()) waiter.resolve(result);
+        for (const waiter of this.#end(result)) waiter.resolve(result);
       },
       (error: unknown) => {
-        for (const waiter of this.#end()) waiter.reject(error);
+        for (const waiter of this.#end(error)) waiter.reject(error);
       },
     );
   }
@@ -84,12 +89,24 @@ class Flight {
     return this.#several ?? (this.#only === undefined ? [] : [this.#only]);
   }
 
-  /** Those who are still there; from now on they cannot leave. */
-  #end(): Iterable<Waiter> {
+  /** Those who are still there and get the outcome; from now on they cannot leave. */
+  #end(outcome: unknown): Iterable<Waiter> {
     this.#ended(this);
     const waiters = this.#waiters();
     for (const { call, leave } of waiters) call.signal.unsubscribe(leave);
-    return waiters;
+    return isPersonal(outcome) ? this.#alone(waiters) : waiters;
+  }
+
+  /** Of an outcome that is one client's alone: its waiters. The others' calls are sent for themselves. */
+  #alone(waiters: Iterable<Waiter>): Iterable<Waiter> {
+    const { session, peer } = this.#begun.caller;
+    const own: Waiter[] = [];
+    for (const waiter of waiters) {
+      const { caller } = waiter.call;
+      if (caller.session === session && caller.peer === peer) own.push(waiter);
+      else this.#start(waiter.call).then(waiter.resolve, waiter.reject);
+    }
+    return own;
   }
 
   #tell(progress: Progress): void {

@@ -3,6 +3,7 @@ import type { Call, Progress, Result } from "../src/call.ts";
 import { Cancel } from "../src/cancel.ts";
 import { cancelled } from "../src/errors.ts";
 import { Flights } from "../src/flights.ts";
+import { asPersonal } from "../src/personal.ts";
 import { now } from "../src/time.ts";
 import { call, ok, outcomeOf, scripted, untilCancelled } from "./support/calls.ts";
 
@@ -41,6 +42,26 @@ describe("Flights", () => {
     const waiting = [1, 2].map(() => outcomeOf(flights.share("k", call(), handle)));
     expect(await Promise.all(waiting)).toEqual([failure, failure]);
     expect(flights.has("k")).toBe(false);
+  });
+
+  it("gives an outcome that is one client's alone to its calls, and sends those of others for themselves", async () => {
+    for (const outcome of [asPersonal(ok("Ada's")), asPersonal(new Error("Ada's"))]) {
+      const { handle, seen, answer } = controlled();
+      const flights = new Flights();
+      const of = (session: string, signal = new Cancel()): Promise<unknown> => {
+        const caller = { principal: "p", session, client: "" };
+        return outcomeOf(flights.share("k", call({ caller, signal }), handle));
+      };
+      const gone = new Cancel();
+      const waiting = [of("ada", gone), of("ada"), of("bob"), of("cleo")];
+      gone.cancel(enough);
+      answer(0, outcome);
+      expect(await waiting[1]).toBe(outcome);
+      expect(seen.map(({ caller }) => caller.session)).toEqual(["ada", "bob", "cleo"]);
+      answer(1, ok("Bob's"));
+      answer(2, ok("Cleo's"));
+      expect(await Promise.all(waiting.slice(2))).toEqual([ok("Bob's"), ok("Cleo's")]);
+    }
   });
 
   it("sends calls of different keys, and calls after the answer, on their own", async () => {

@@ -1,6 +1,7 @@
-import type { Call, Caller, JsonObject, Lists, Result, Watcher } from "../call.ts";
+import type { Call, Caller, IsFor, JsonObject, Lists, Result, Watcher } from "../call.ts";
 import { after, now, type Timer } from "../time.ts";
 import type { Bus } from "./bus.ts";
+import type { Notice } from "./cloud-event.ts";
 
 const scheme = "holdfast://events/";
 const uriPattern = /^holdfast:\/\/events\/([\w.-]{1,128})$/;
@@ -37,6 +38,8 @@ export class EventResources {
   /** By type: the sessions that want to be told, and how to stop that. */
   readonly #watched = new Map<string, { sessions: Set<string>; stop: () => void }>();
   readonly #timers = new Map<string, Timer>();
+  /** Whose events there are to be told of, by URI; undefined among them: everybody's. */
+  readonly #owners = new Map<string, Set<string | undefined>>();
   readonly #toldAt = new Map<string, number>();
 
   constructor(bus: Bus) {
@@ -108,7 +111,8 @@ export class EventResources {
     if (watched === undefined && this.#watched.size >= mostWatched) return undefined;
     if (watched !== undefined) watched.sessions.add(session);
     else {
-      const stop = this.#bus.subscribe({ types: [type], handle: () => this.#tellSoon(uri) });
+      const handle = ({ owner }: Notice): void => this.#tellSoon(uri, owner);
+      const stop = this.#bus.subscribe({ types: [type], handle });
       this.#watched.set(type, { sessions: new Set([session]), stop });
     }
     return {};
@@ -129,13 +133,17 @@ export class EventResources {
     }
   }
 
-  #tellSoon(uri: string): void {
+  #tellSoon(uri: string, owner: string | undefined): void {
+    const owners = this.#owners.get(uri) ?? new Set();
+    this.#owners.set(uri, owners.add(owner));
+    const isFor: IsFor = ({ principal }) => owners.has(undefined) || owners.has(principal);
     if (this.#timers.has(uri)) return;
     const wait = Math.max(gather, (this.#toldAt.get(uri) ?? -Infinity) + interval - now());
     const tell = (): void => {
       this.#timers.delete(uri);
       this.#toldAt.set(uri, now());
-      this.#watcher?.notified("notifications/resources/updated", { uri });
+      this.#owners.delete(uri);
+      this.#watcher?.notified("notifications/resources/updated", { uri }, isFor);
     };
     this.#timers.set(uri, after(wait, tell));
   }

@@ -59,12 +59,16 @@ function joined(schema: JsonObject): JsonObject {
   for (const key of combinators) {
     const branches = Array.isArray(schema[key]) ? schema[key].filter(isObject) : [];
     for (const branch of branches) {
-      if (isObject(branch["properties"])) properties = { ...branch["properties"], ...properties };
+      if (isObject(branch["properties"])) {
+        const all: JsonObject = { ...branch["properties"], ...properties };
+        // What a branch adds would be refused by this.
+        if (Object.keys(all).length > Object.keys(properties).length)
+          delete result["additionalProperties"];
+        properties = all;
+      }
       if (key === "allOf" && Array.isArray(branch["required"]))
         for (const name of branch["required"]) required.add(name);
     }
-    // What a branch adds would be refused by this.
-    if (branches.length > 0) delete result["additionalProperties"];
   }
   if (Object.keys(properties).length > 0) result["properties"] = properties;
   if (required.size > 0) result["required"] = [...required];

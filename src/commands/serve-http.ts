@@ -11,6 +11,7 @@ const anyClient = {
   roots: { listChanged: true },
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
+  extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } },
 };
 
 /** `holdfast serve --http`: the gateway by HTTP, until a signal comes. Rejects with a ConfigError where it cannot listen. */

@@ -73,7 +73,7 @@ export class Guard {
     if (name === undefined) return false;
     const { allowedHosts } = this.#access;
     if (this.#isLocal ? isLoopback(name) : allowedHosts.length === 0) return true;
-    return allowedHosts.some((allowed) => allowed === name || allowed === host.toLowerCase());
+    return allowedHosts.some((one) => one === name || one === host.toLowerCase());
   }
 
   #isOrigin(origin: string): boolean {

@@ -60,6 +60,11 @@ export class Questions {
   }
 }
 
+/** What servers ask of clients that have announced that they answer it. */
+const methods = new Set(["elicitation/create", "sampling/createMessage", "roots/list"]);
+
+export const isQuestion = (method: string): boolean => methods.has(method);
+
 /** Whether a client that announces these capabilities can be asked that. */
 export function isAble(capabilities: JsonObject, method: string, params: JsonObject): boolean {
   const { elicitation, sampling, roots } = capabilities;

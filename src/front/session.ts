@@ -25,6 +25,7 @@ import type { RequestId } from "./exchange.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
+import { isAble, isQuestion, notAble } from "./questions.ts";
 import { Relay, type Relayed, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 
@@ -83,8 +84,10 @@ export class Session implements Transport {
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
-  /** Whether the client has sent anything that is of a session: before, nothing is sent to it. */
-  #hasBegun = false;
+  /** Whether the client has asked anything of a session: one of another era is told nothing by this one. */
+  #met = false;
+  /** What the client has said that it can do. */
+  #announced: JsonObject = {};
   #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
@@ -104,6 +107,7 @@ export class Session implements Transport {
       options.session,
       async (upstream, method, params, signal) => {
         await this.#initialized;
+        if (isQuestion(method) && !isAble(this.#announced, method, params)) throw notAble(method);
         const about = this.#requestAt(upstream);
         const related = about === undefined ? {} : { relatedRequestId: about };
         const request = { method, params };
@@ -134,7 +138,6 @@ export class Session implements Transport {
   /** Takes a message that the client sent. */
   take(message: JsonObject): void {
     if (this.#options.takeOther?.(message) === true) return;
-    this.#hasBegun = true;
     const { id, method, params } = message;
     if (typeof method !== "string") this.#toSdk(message); // an answer of the client
     else if (id === undefined) this.#takeNotification(method, params, message);
@@ -142,7 +145,7 @@ export class Session implements Transport {
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(message);
     else {
-      if (!beforeInitialize.has(method)) this.#options.peer.introduce({});
+      if (!beforeInitialize.has(method)) this.#meet({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -173,9 +176,8 @@ export class Session implements Transport {
   }
 
   #takeRequest(id: RequestId, method: string, params: unknown, message: JsonObject): void {
-    if (isListMethod(method)) void this.#sendList(id, method);
+    if (isListMethod(method) || method === "tasks/list") this.#list(id, method, params);
     else if (method === "logging/setLevel") this.#setLevel(id, params);
-    else if (method === "tasks/list") this.#listTasks(id);
     else {
       const wrong = wrongParams(params);
       if (wrong !== undefined) this.#error(id, wrong);
@@ -256,6 +258,15 @@ export class Session implements Transport {
     return true;
   }
 
+  /** Lists come whole, so no cursor was ever given. */
+  #list(id: RequestId, method: ListMethod | "tasks/list", params: unknown): void {
+    const cursor = isObject(params) ? params["cursor"] : undefined;
+    if (cursor !== undefined && cursor !== null)
+      this.#error(id, { code: invalidParams, message: `Unknown cursor: ${toJson(cursor)}` });
+    else if (method === "tasks/list") this.#listTasks(id);
+    else void this.#sendList(id, method);
+  }
+
   async #sendList(id: RequestId, method: ListMethod): Promise<void> {
     await this.#options.listed();
     const text = this.#lists.text(method);
@@ -325,7 +336,7 @@ export class Session implements Transport {
   }
 
   #notified(upstream: string, method: string, params: JsonObject): void {
-    if (!this.#hasBegun) return;
+    if (!this.#met) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
       if (!isWanted(level, this.#level)) return;
@@ -346,8 +357,14 @@ export class Session implements Transport {
       const words = [name, version].filter((word) => typeof word === "string");
       this.#caller = { ...this.#caller, client: words.join(" ") };
     }
+    if (isObject(announced)) this.#announced = announced;
     this.#toSdk(message);
-    this.#options.peer.introduce(isObject(announced) ? announced : {}, this.#asking.ask);
+    this.#meet(this.#announced, this.#asking.ask);
+  }
+
+  #meet(...introduction: Parameters<PeerSlot["introduce"]>): void {
+    this.#met = true;
+    this.#options.peer.introduce(...introduction);
   }
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */

@@ -1,12 +1,12 @@
 import type { OwnTool } from "./own-tools.ts";
-import type { JsonObject } from "../call.ts";
+import type { Caller, JsonObject } from "../call.ts";
 
 const text = { type: "string" };
 const number = { type: "number" };
 const object = { type: "object" };
 
 /** `status`: the state of every upstream, and what is wrong. */
-export const statusTool = (status: () => Promise<JsonObject>): OwnTool => ({
+export const statusTool = (status: (caller: Caller) => Promise<JsonObject>): OwnTool => ({
   definition: {
     name: "status",
     title: "Status of Holdfast",
@@ -66,5 +66,5 @@ export const statusTool = (status: () => Promise<JsonObject>): OwnTool => ({
     },
     annotations: { readOnlyHint: true, openWorldHint: false },
   },
-  run: status,
+  run: ({ caller }) => status(caller),
 });

@@ -5,6 +5,7 @@ import { Cancel } from "../cancel.ts";
 import { effectOf } from "../effect.ts";
 import type { Report } from "../events.ts";
 import { Flights, type Start } from "../flights.ts";
+import { isPersonal } from "../personal.ts";
 import type { CacheEntry, CacheStore, MaybePromise } from "../stores/store.ts";
 import { orCancelled } from "../wait.ts";
 import type { CacheOptions } from "./cache-options.ts";
@@ -208,9 +209,11 @@ function keyOf(call: Call, scopeOf: ScopeOf | undefined): string | undefined {
 const isCacheable = (call: Call): boolean =>
   cacheable.has(call.method) && effectOf(call) === "read";
 
-/** Neither a tool's no nor a question to the caller is worth keeping. */
+/** Neither a tool's no is worth keeping, nor a question to a client or what came of its answer. */
 const isKeepable = (result: Result): boolean =>
-  result["isError"] !== true && (result["resultType"] ?? "complete") === "complete";
+  result["isError"] !== true &&
+  (result["resultType"] ?? "complete") === "complete" &&
+  !isPersonal(result);
 
 const withNote = (result: Result, note: JsonObject): Result => ({
   ...result,

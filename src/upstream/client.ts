@@ -5,30 +5,16 @@
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ResultSchema, type ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
-import type { JsonObject, Lists } from "../call.ts";
+import type { JsonObject } from "../call.ts";
 import { messageOf } from "../errors.ts";
 import type { Peers, Peer } from "../peer.ts";
-import { every } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject } from "../wire.ts";
-import type { ListName, ServerInfo, Session } from "./connection.ts";
+import { aliveDuring } from "./alive.ts";
+import type { ServerInfo, Session } from "./connection.ts";
 import type { Link } from "./link.ts";
-
-/** More pages than this are taken for a server that never ends. */
-const mostPages = 1000;
-/** Notifications that are kept until somebody listens; a server that sends more says too much. */
-const mostEarly = 10_000;
-/** Milliseconds between two signs of life for the calls of a server that waits for its client: less than any sensible time limit of an attempt. */
-const aliveInterval = 200;
-
-/** How each list is asked for, and what a server announces that has it. */
-const lists: Readonly<Record<ListName, { readonly method: string; readonly capability: string }>> =
-  {
-    tools: { method: "tools/list", capability: "tools" },
-    prompts: { method: "prompts/list", capability: "prompts" },
-    resources: { method: "resources/list", capability: "resources" },
-    resourceTemplates: { method: "resources/templates/list", capability: "resources" },
-  };
+import { listPages } from "./list-pages.ts";
+import { Notifications } from "./notifications.ts";
 
 /** Whom a server may ask. */
 export interface Asked {
@@ -38,6 +24,9 @@ export interface Asked {
   /** Told when a server has asked something that only the calls under way tell whom. */
   readonly onAsked?: () => void;
 }
+
+/** Notifications about requests that the SDK has sent, or answers. */
+const ofTheSdk = new Set(["notifications/cancelled", "notifications/progress"]);
 
 /** What servers ask clients for. */
 const questions = new Set(["roots/list", "sampling/createMessage", "elicitation/create"]);
@@ -56,28 +45,23 @@ export async function openSession(
 ): Promise<Session> {
   const known = (await peer.capabilities) as ClientCapabilities;
   const client = new Client(implementation, { capabilities: known });
-  const early: [method: string, params: JsonObject][] = [];
-  let listener = (method: string, params: JsonObject): void => {
-    if (early.length < mostEarly) early.push([method, params]);
-  };
-  client.fallbackNotificationHandler = ({ method, params }) => {
-    listener(method, params ?? {});
-    return Promise.resolve();
+  const notifications = new Notifications();
+  const { onmessage } = transport;
+  // Past the SDK, which hands them on only when the call that they are about may have been answered.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
+  transport.onmessage = (message, extra) => {
+    onmessage?.(message, extra);
+    if ("method" in message && !("id" in message) && !ofTheSdk.has(message.method))
+      notifications.tell(message.method, message.params ?? {});
   };
   client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
     const caller = link.askedOf(requestId);
     const found = caller === undefined ? peers.only(link.callers()) : peers.of(caller);
     if (caller === undefined && questions.has(method)) onAsked?.();
-    const onAlive = (): void => link.alive();
-    onAlive();
-    const alive = every(aliveInterval, onAlive);
-    return (found ?? peer)
-      .ask(upstream, method, params ?? {}, signal)
-      .catch((error: unknown) => Promise.reject(asWireError(error)))
-      .finally(() => {
-        alive.clear();
-        onAlive();
-      });
+    const asked = (found ?? peer).ask(upstream, method, params ?? {}, signal);
+    return aliveDuring(() => link.alive(), asked).catch((error: unknown) =>
+      Promise.reject(asWireError(error)),
+    );
   };
   let protocolVersion = "";
   const { setProtocolVersion } = transport;
@@ -98,11 +82,11 @@ export async function openSession(
   };
   return {
     info,
-    list: async (list, limit) => {
-      const { method, capability } = lists[list];
-      if (capabilities[capability] === undefined) return [];
-      return (await listAll(client, method, list, limit)) as never;
-    },
+    // `listTools()` of the SDK reads one page, and refuses all tools for one bad output schema.
+    list: (list, limit) =>
+      listPages(list, capabilities, (method, params) =>
+        client.request({ method, params }, ResultSchema, { timeout: limit }).catch(unlessUnknown),
+      ),
     async ping(limit) {
       await client
         .request({ method: "ping" }, ResultSchema, { timeout: limit })
@@ -113,52 +97,24 @@ export async function openSession(
     request: (method, params, limit) =>
       client.request({ method, params }, ResultSchema, { timeout: limit }),
     notify: (method, params) => void client.notification({ method, params }).catch(() => {}),
-    onNotification(take) {
-      listener = take;
-      for (const [method, params] of early.splice(0)) take(method, params);
-    },
+    onNotification: (listener) => notifications.listen(listener),
   };
 }
 
-/** Every page of a list. `listTools()` of the SDK reads one, and refuses all for one bad output schema. */
-async function listAll(
-  client: Client,
-  method: string,
-  member: keyof Lists,
-  timeoutMs: number,
-): Promise<JsonObject[]> {
-  const items: JsonObject[] = [];
-  let cursor: string | undefined;
-  for (let page = 0; page < mostPages; page++) {
-    const params = cursor === undefined ? {} : { cursor };
-    // oxlint-disable-next-line no-await-in-loop -- each page names the next
-    const result: JsonObject | undefined = await client
-      .request({ method, params }, ResultSchema, { timeout: timeoutMs })
-      .catch((error: unknown) => {
-        // Servers announce resources and know no templates.
-        if (codeOf(error) === methodNotFound) return undefined;
-        throw error;
-      });
-    if (result === undefined) return items;
-    const found = result[member];
-    if (!Array.isArray(found))
-      throw new Error(`${method}: expected a list "${member}", got ${JSON.stringify(found)}`);
-    items.push(...found.filter(isObject));
-    const next = result["nextCursor"];
-    if (typeof next !== "string" || next === cursor) return items;
-    cursor = next;
-  }
-  throw new Error(`${method}: more than ${mostPages} pages`);
+const methodNotFound = -32601;
+
+/** Servers announce resources and know no templates. */
+function unlessUnknown(error: unknown): undefined {
+  if (codeOf(error) !== methodNotFound) throw error;
 }
 
-const methodNotFound = -32601;
 /** The SDK's own codes for a timeout or cancel, and for a connection that ended. */
 const localCodes = [-32001, -32000];
 
 const codeOf = (error: unknown): unknown => (isObject(error) ? error["code"] : undefined);
 
 /** Whether the error is one that the server sent. */
-const isAnswer = (error: unknown): boolean => {
+export const isAnswer = (error: unknown): boolean => {
   const code = codeOf(error);
   return typeof code === "number" && !localCodes.includes(code);
 };

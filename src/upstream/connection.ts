@@ -9,6 +9,8 @@ export interface ServerInfo {
   readonly protocolVersion: string;
   readonly capabilities: JsonObject;
   readonly instructions?: string;
+  /** Whether it speaks the newer era, though it was initialised in the older one. Default: false. */
+  readonly isModernToo?: boolean;
 }
 
 /** The four lists, by their members in `Lists`. */
@@ -47,9 +49,13 @@ export interface Connection extends Session {
 
 /**
  * Makes a connection, within `timeoutMs` and until `abandon` is cancelled; rejects with a CallError that
- * says in words why not. An abandoned attempt leaves nothing behind.
+ * says in words why not. An abandoned attempt leaves nothing behind. `known` is what the server was before.
  */
-export type Connect = (timeoutMs: number, abandon: Cancel) => Promise<Connection>;
+export type Connect = (
+  timeoutMs: number,
+  abandon: Cancel,
+  known?: ServerInfo,
+) => Promise<Connection>;
 
 /** What a connection tells while it goes on. */
 export interface ConnectionEvents {

@@ -7,6 +7,7 @@ import { connectHttp } from "./http.ts";
 import type { Program, ServerRecords } from "./process.ts";
 import { OAuthFile } from "./oauth-file.ts";
 import { connectStdio } from "./stdio.ts";
+import { Turn } from "./turn.ts";
 
 /** How a server is reached. */
 export type Transport = ({ readonly kind: "stdio" } & Program) | HttpAddress;
@@ -31,14 +32,25 @@ export function connector(
   transport: Transport,
   { environment, records, asked, mask, authFolder, secret, ...events }: ConnectorOptions,
 ): Connect {
+  const turn = new Turn();
   if (transport.kind === "stdio") {
     const program = { ...transport, env: childEnvironment(transport.env, environment) };
-    return (timeoutMs, abandon) =>
-      connectStdio(upstream, program, { ...events, asked, records, mask }, timeoutMs, abandon);
+    const options = { ...events, asked, records, mask };
+    return (timeoutMs, abandon, known) => {
+      const opening = turn.begin(known);
+      const answered = (): void => turn.answered();
+      return connectStdio(
+        upstream,
+        program,
+        { ...options, known, opening, answered },
+        timeoutMs,
+        abandon,
+      );
+    };
   }
   const { oauth = {} } = transport;
   let auth: HttpAuth | undefined;
-  return (timeoutMs, abandon) => {
+  return (timeoutMs, abandon, known) => {
     // Not before: the address of a server that is never started may be none.
     if (oauth !== false)
       auth ??= new HttpAuth({
@@ -49,7 +61,7 @@ export function connector(
         secret,
         problem: events.problem,
       });
-    return connectHttp(upstream, transport, { ...events, asked, auth }, timeoutMs, abandon);
+    return connectHttp(upstream, transport, { ...events, asked, auth, known }, timeoutMs, abandon);
   };
 }
 

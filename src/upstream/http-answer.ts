@@ -15,6 +15,8 @@ export interface AcceptedRequest {
   readonly headers: Headers;
   /** Ends the wait for its answer. */
   readonly stop: Cancel;
+  /** Whether a stream that breaks off can be gone on with, where its server gives a place for that. */
+  readonly resumes: boolean;
   /** Takes the JSON of one message, or of several; tells whether the answer is among them. */
   readonly onMessage: (text: string) => boolean;
 }

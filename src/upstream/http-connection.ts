@@ -8,7 +8,8 @@ import { after, settlesWithin, sleep } from "../time.ts";
 import { isObject, maxMessageBytes, parseMessages } from "../wire.ts";
 import type { ConnectionEvents } from "./connection.ts";
 import { readAnswer } from "./http-answer.ts";
-import { refused, unanswered, type HttpFailure } from "./http-failures.ts";
+import { exchange, MessageTexts } from "./http-exchange.ts";
+import type { HttpFailure } from "./http-failures.ts";
 import { Fetcher } from "./http-fetch.ts";
 import { relay } from "./http-relay.ts";
 import { EventStream } from "./http-stream.ts";
@@ -49,6 +50,7 @@ export class HttpConnection {
   readonly #target: HttpTarget;
   readonly #events: ConnectionEvents;
   readonly #fetcher: Fetcher;
+  readonly #texts: MessageTexts;
   /** What ends the wait for an answer, by the request's id. */
   readonly #requests = new Map<number, Cancel>();
   /** Ends the stream for what belongs to no request. */
@@ -58,12 +60,12 @@ export class HttpConnection {
   #url: URL;
   #resolveEnded = (_reason: CallError): void => {};
   #hasEnded = false;
-  #saidGarbage = false;
 
   constructor(target: HttpTarget, kind: "http" | "sse", events: ConnectionEvents) {
     this.#target = target;
     this.#events = events;
     this.#fetcher = new Fetcher(target.auth);
+    this.#texts = new MessageTexts(target, events.problem);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.link = new Link(target.upstream, (message) => this.#send(message));
@@ -154,17 +156,9 @@ export class HttpConnection {
     const inSession =
       new Headers(init.headers).has("mcp-session-id") ||
       (transport instanceof SSEClientTransport && init.method === "POST");
-    let failure: HttpFailure;
-    try {
-      const response = await this.#fetcher.fetch(url, { ...init, signal: stop.abortSignal() });
-      if (response.status < 400) return response;
-      failure = await refused(this.#target, response, inSession);
-    } catch (error) {
-      if (stop.reason !== undefined) return { error: stop.reason, ends: false };
-      failure = unanswered(this.#target, error);
-    }
-    if (failure.ends) this.#end(failure.error);
-    return failure;
+    const got = await exchange(this.#fetcher, this.#target, url, init, stop, inSession);
+    if (!(got instanceof Response) && got.ends) this.#end(got.error);
+    return got;
   }
 
   async #read(
@@ -174,7 +168,7 @@ export class HttpConnection {
   ): Promise<void> {
     const onMessage = (text: string): boolean =>
       this.#take(text, id).some((message) => message["id"] === id && !("method" in message));
-    const common = { target: this.#target, fetcher: this.#fetcher, onMessage };
+    const common = { target: this.#target, fetcher: this.#fetcher, resumes: true, onMessage };
     const failure = await readAnswer({ ...common, ...request }, response);
     if (failure?.ends === true) this.#end(failure.error);
     if (failure !== undefined && !this.link.fail(id, failure.error)) {
@@ -203,6 +197,7 @@ export class HttpConnection {
       headers: new Headers(init.headers),
       stop: this.#listening,
       standing: true,
+      resumes: true,
       onMessage: (text) => {
         this.#take(text);
         return false;
@@ -244,26 +239,13 @@ export class HttpConnection {
 
   /** Hands messages to their calls, or to the SDK. What came with the answer to a request belongs to that one. */
   #take(text: string, request?: number): readonly JsonObject[] {
-    const messages = parseMessages(text);
-    if (messages === undefined) this.#ignore(text);
-    // What is kept of a text has to fit on one line.
-    const line = text.includes("\n") ? "" : text;
-    for (const message of messages ?? []) {
-      if (this.link.receive(message, line)) continue;
+    return this.#texts.read(text, (message, line) => {
+      if (this.link.receive(message, line)) return;
       const { id, method } = message;
       if (request !== undefined && id !== undefined && method !== undefined)
         this.link.asks(id, request);
       this.transport.onmessage?.(message as unknown as JSONRPCMessage);
-    }
-    return messages ?? [];
-  }
-
-  /** Says it once. */
-  #ignore(text: string): void {
-    if (this.#saidGarbage) return;
-    this.#saidGarbage = true;
-    const beginning = JSON.stringify(this.#target.mask(text.slice(0, 80)));
-    this.#events.problem(`sends what is not JSON-RPC, which is left out: ${beginning}`);
+    });
   }
 
   readonly #tooLarge = (): void =>

@@ -34,6 +34,8 @@ export interface StreamOptions {
   readonly stop: Cancel;
   /** Whether it goes on without end, and from nowhere: the stream for what belongs to no request. */
   readonly standing: boolean;
+  /** Whether the server can go on from a place that it has given. */
+  readonly resumes: boolean;
   /** Takes the JSON of one message, or of several; tells whether it was the last. */
   readonly onMessage: (text: string) => boolean;
   /** A message over the size limit, which is left out. */
@@ -109,7 +111,7 @@ export class EventStream {
   }
 
   async #read(response: Response): Promise<Reading> {
-    const { target, fetcher, stop, standing, onMessage, onTooLarge } = this.#options;
+    const { target, fetcher, stop, standing, resumes, onMessage, onTooLarge } = this.#options;
     const begun = now();
     let fruitful = false;
     let last: Timer | undefined;
@@ -122,7 +124,7 @@ export class EventStream {
         last ??= after(afterLast, () => stop.cancel(lost(target.upstream, "was answered")));
       },
       onId: (id) => {
-        this.#place = id;
+        if (resumes) this.#place = id;
         if (!standing) fruitful = true;
       },
       onRetry: (ms) => (this.#retryMs = ms),

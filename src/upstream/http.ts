@@ -3,10 +3,11 @@ import { CallError, messageOf } from "../errors.ts";
 import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
 import { openSession, plainMessage, type Asked } from "./client.ts";
-import type { Connection, ConnectionEvents } from "./connection.ts";
+import type { Connection, ConnectionEvents, ServerInfo } from "./connection.ts";
 import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { HttpTarget, type HttpAddress } from "./http-target.ts";
+import { patience, probePatience, speaksModern } from "./turn.ts";
 
 /** Statuses by which the specification of Streamable HTTP tells a server of the transport before it. */
 const olderServer = [400, 404, 405];
@@ -15,12 +16,15 @@ const longestSecondTry = 10_000;
 
 export interface HttpOptions extends ConnectionEvents {
   readonly asked: Asked;
+  /** What the server was before. */
+  readonly known?: ServerInfo | undefined;
   readonly auth?: HttpAuth | undefined;
 }
 
 /**
- * Connects to a server by HTTP and initialises it, within `timeoutMs` once the client is known and until
- * `abandon` is cancelled. A server of kind `http` that turns out to know SSE only is used by SSE.
+ * Connects to a server by HTTP, within `timeoutMs` once the client is known and until `abandon` is cancelled: in
+ * the newer era where it speaks that, and else initialises it. A server of kind `http` that turns out to know SSE
+ * only is used by SSE.
  */
 export async function connectHttp(
   upstream: string,
@@ -29,19 +33,30 @@ export async function connectHttp(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { asked } = options;
+  const { asked, known } = options;
   const target = new HttpTarget(upstream, address, options.auth);
   await orCancelled(asked.peer.capabilities, abandon);
   await target.auth?.load();
   const begun = now();
+  const left = (most: number): number => Math.max(Math.min(timeoutMs - (now() - begun), most), 1);
+  const modern = async (limitMs: number): Promise<Connection | undefined> => {
+    const { connectModern } = await import("./modern-http-connection.ts");
+    return connectModern(target, options, limitMs, abandon);
+  };
+  const isOlder = address.kind === "sse" || (known !== undefined && !speaksModern(known));
+  if (!isOlder) {
+    const found = await modern(patience(known, timeoutMs));
+    if (found !== undefined) return found;
+  }
   const http = new HttpConnection(target, address.kind, options);
   try {
-    return await open(http, target, asked, timeoutMs, abandon);
+    return await open(http, target, asked, left(timeoutMs), abandon);
   } catch (error) {
     if (!olderServer.includes(http.refusedInitialize ?? 0)) throw error;
-    const left = Math.max(Math.min(timeoutMs - (now() - begun), longestSecondTry), 1);
+    const found = isOlder ? await modern(left(probePatience)) : undefined;
+    if (found !== undefined) return found;
     const sse = new HttpConnection(target, "sse", options);
-    return open(sse, target, asked, left, abandon).catch((second: unknown) => {
+    return open(sse, target, asked, left(longestSecondTry), abandon).catch((second: unknown) => {
       const why = `${messageOf(error)}; and by SSE: ${messageOf(second)}`;
       throw new CallError("unavailable", why, { outcome: "failed", upstream, cause: error });
     });

@@ -2,8 +2,11 @@ import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { isObject, keepText, toJson } from "../wire.ts";
 
-/** Our ids start here, far from those that the SDK gives on the same connection. */
-const firstId = 1_000_000_000;
+/** Ids of calls start here, far from those that the SDK gives on the same connection. */
+const firstOfCalls = 1_000_000_000;
+
+/** Sends one message, or answers why it did not; it must not throw. */
+export type Send = (message: JsonObject) => CallError | undefined;
 
 interface Pending {
   readonly call: Call;
@@ -15,17 +18,19 @@ interface Pending {
 /** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
 export class Link {
   readonly #upstream: string;
-  readonly #send: (message: JsonObject) => CallError | undefined;
+  readonly #send: Send;
   readonly #pending = new Map<number, Pending>();
   /** Whose call a question of the upstream belongs to, by its id. */
   readonly #asked = new Map<unknown, Caller>();
-  #next = firstId;
+  readonly #first: number;
+  #next: number;
   #ended: CallError | undefined;
 
-  /** `send` sends one message, or answers why it did not; it must not throw. */
-  constructor(upstream: string, send: (message: JsonObject) => CallError | undefined) {
+  /** Its ids start with `first`; all from there on are taken for its own. */
+  constructor(upstream: string, send: Send, first = firstOfCalls) {
     this.#upstream = upstream;
     this.#send = send;
+    this.#first = this.#next = first;
   }
 
   /** Sends the call and waits for its answer, its cancel, or the end of the connection. */
@@ -63,7 +68,7 @@ export class Link {
   /** Ends one call under way, by its id, with `error` as it is; tells whether the id is one of ours. */
   fail(id: number, error: CallError): boolean {
     this.#take(id)?.reject(error);
-    return id >= firstId;
+    return id >= this.#first;
   }
 
   /** Refuses new calls; those under way go on. */
@@ -105,7 +110,7 @@ export class Link {
 
   #answer(message: JsonObject, line: string): boolean {
     const id = message["id"];
-    if (typeof id !== "number" || id < firstId) return false;
+    if (typeof id !== "number" || id < this.#first) return false;
     const pending = this.#take(id);
     if (pending === undefined) return true; // cancelled or timed out: too late
     const { result, error } = message;
@@ -120,7 +125,7 @@ export class Link {
   #progress(params: unknown): boolean {
     if (!isObject(params)) return false;
     const { progressToken, ...progress } = params;
-    if (typeof progressToken !== "number" || progressToken < firstId) return false;
+    if (typeof progressToken !== "number" || progressToken < this.#first) return false;
     const call = this.#pending.get(progressToken)?.call;
     call?.onAlive?.();
     call?.onProgress?.(progress as Progress);

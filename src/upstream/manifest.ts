@@ -27,6 +27,7 @@ const schema = z.object({
     protocolVersion: z.string(),
     capabilities: z.looseObject({}),
     instructions: z.string().exactOptional(),
+    isModernToo: z.boolean().exactOptional(),
   }),
   lists: z.object({
     tools: z.array(z.looseObject({ name: z.string() })),

@@ -242,7 +242,7 @@ export class RemoteUpstream implements Upstream {
   async #connect(): Promise<void> {
     const { startTimeoutMs, accept } = this.#options;
     const begun = now();
-    const connection = await this.#options.connect(startTimeoutMs, this.#abandon);
+    const connection = await this.#options.connect(startTimeoutMs, this.#abandon, this.#info);
     const lost = connection.ended.then((reason) => Promise.reject(reason));
     lost.catch(() => {});
     try {

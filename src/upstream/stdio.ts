@@ -1,12 +1,19 @@
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Handle, JsonObject } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
+import { now } from "../time.ts";
 import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "../wire.ts";
-import { openSession, plainMessage, type Asked } from "./client.ts";
-import type { Connection, ConnectionEvents } from "./connection.ts";
-import { Link } from "./link.ts";
+import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
+import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
+import { discover } from "./discover.ts";
+import { Link, type Send } from "./link.ts";
+import type { Wire } from "./modern-session.ts";
+import { openEither } from "./open-either.ts";
+import { OwnRequests } from "./own-requests.ts";
 import { ServerProcess, type Program, type ServerRecords } from "./process.ts";
+import { patience, type Opening } from "./turn.ts";
 
 /** Bytes that may wait for a server to read them; beyond, calls are refused. */
 const mostWaiting = 64 * 1024 * 1024;
@@ -14,11 +21,20 @@ const mostWaiting = 64 * 1024 * 1024;
 /** What a connection on stdio needs besides its program. */
 export interface StdioOptions extends ConnectionEvents {
   readonly asked: Asked;
+  /** What the server was before. */
+  readonly known?: ServerInfo | undefined;
+  /** What is tried first. Default: to probe for the newer era. */
+  readonly opening?: Opening;
+  /** Told when the server has answered anything. */
+  readonly answered?: () => void;
   /** Keeps account of its process. */
   readonly records?: ServerRecords | undefined;
   /** Takes secrets out of what the server writes, before it is quoted. */
   readonly mask?: (text: string) => string;
 }
+
+/** A session, and the calls in it. */
+type Opened = Session & { readonly handle: Handle };
 
 /** Starts a server program and initialises it, within `timeoutMs` and until `abandon` is cancelled. */
 export async function connectStdio(
@@ -31,13 +47,15 @@ export async function connectStdio(
   const { asked, records, mask } = options;
   const server = new ServerProcess(program, options.stderr, records, mask);
   const writer = new LineWriter(server.stdin);
-  const link = new Link(upstream, (message) => {
+  const send: Send = (message) => {
     if (writer.waiting > mostWaiting) return overloaded(upstream);
     const line = toJson(message);
     if (line === undefined) return unwritable(upstream);
     writer.write(line);
     return undefined;
-  });
+  };
+  const link = new Link(upstream, send);
+  const own = new OwnRequests(upstream, send);
   const transport = new ProcessTransport(server, writer, link, options);
   const ended = server.ended.then((how) => {
     const reason = new CallError("connection_lost", `${upstream} ${how}`, {
@@ -45,6 +63,7 @@ export async function connectStdio(
       upstream,
     });
     link.end(reason);
+    own.end(reason);
     transport.onclose?.();
     return reason;
   });
@@ -52,12 +71,44 @@ export async function connectStdio(
     void ended.then(reject);
     abandon.subscribe(reject);
   });
+  const open = async (): Promise<Opened> => {
+    const capabilities = await asked.peer.capabilities;
+    const begun = now();
+    const left = (): number => Math.max(timeoutMs - (now() - begun), 1);
+    return openEither<Opened>({
+      opening: options.opening ?? "discover",
+      patienceMs: patience(options.known, timeoutMs),
+      discover() {
+        transport.use((message) => void own.receive(message));
+        return discover(upstream, own, capabilities, left());
+      },
+      async use(info) {
+        const { openModern } = await import("./modern-session.ts");
+        const { problem } = options;
+        const wire: Wire = {
+          send,
+          calls: link,
+          own,
+          listen(listener) {
+            transport.use((message) => listener.take(message));
+            void ended.then((reason) => listener.end(reason));
+          },
+        };
+        return openModern({ upstream, info, wire, asked, problem });
+      },
+      both: (opened) => ({ ...opened, info: { ...opened.info, isModernToo: true } }),
+      initialize: async () => ({
+        ...(await openSession(upstream, transport, left(), asked, link)),
+        handle: (call) => link.handle(call),
+      }),
+      isAnswer,
+      answered: () => options.answered?.(),
+    });
+  };
   try {
-    const session = openSession(upstream, transport, timeoutMs, asked, link);
     return {
-      ...(await Promise.race([session, lost])),
-      handle: (call) => link.handle(call),
       inFlight: () => link.inFlight,
+      ...(await Promise.race([open(), lost])),
       callers: () => link.callers(),
       hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
       ended,
@@ -99,6 +150,7 @@ class ProcessTransport implements Transport {
   readonly #link: Link;
   readonly #options: StdioOptions;
   #garbage = false;
+  #started = false;
 
   constructor(server: ServerProcess, writer: LineWriter, link: Link, options: StdioOptions) {
     this.#server = server;
@@ -107,7 +159,17 @@ class ProcessTransport implements Transport {
     this.#options = options;
   }
 
+  /** Takes messages without the SDK. */
+  use(take: (message: JsonObject) => void): void {
+    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
+    this.onmessage = (message) => take(message);
+    void this.start();
+  }
+
+  /** Begins to read; in either era, and once. */
   start(): Promise<void> {
+    if (this.#started) return Promise.resolve();
+    this.#started = true;
     this.#server.stdout.on(
       "data",
       lineReader(
@@ -122,8 +184,9 @@ class ProcessTransport implements Transport {
     this.#writer.write(JSON.stringify(message));
   }
 
+  /** The SDK closes what it could not initialise, which may be of the newer era; who opened it ends it. */
   close(): Promise<void> {
-    return this.#server.stop();
+    return Promise.resolve();
   }
 
   #receive(line: string): void {

@@ -1,8 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Bus } from "../../src/bus/bus.ts";
 import { EventResources } from "../../src/bus/event-resources.ts";
-import type { Result } from "../../src/call.ts";
+import type { Caller, IsFor, Result } from "../../src/call.ts";
 import { call } from "../support/calls.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 const uri = "holdfast://events/lead.created";
 
@@ -20,7 +23,7 @@ function setUp() {
   /** How many are told of an event. */
   const told = async (): Promise<number> =>
     (await bus.publish("lead.created", null, 10, call())).told;
-  return { resources, subscribe, told };
+  return { bus, resources, subscribe, told };
 }
 
 describe("the subscription to events of a type", () => {
@@ -35,5 +38,24 @@ describe("the subscription to events of a type", () => {
     resources.left("b");
     expect(await told()).toBe(before);
     resources.close();
+  });
+
+  it("tells those alone whose events there are", async () => {
+    const { bus, resources, subscribe } = setUp();
+    const told: (IsFor | undefined)[] = [];
+    resources.watch({ changed: () => {}, notified: (_, __, isFor) => told.push(isFor) });
+    subscribe("a");
+    const by = (principal: string): Caller => ({ principal, session: "a", client: "" });
+    const publish = (principal: string) =>
+      bus.publish("lead.created", null, 10, call({ caller: by(principal) }));
+    await Promise.all([publish("anna"), publish("ben")]);
+    await vi.advanceTimersByTimeAsync(2000);
+    await publish("cleo");
+    await vi.advanceTimersByTimeAsync(2000);
+    const names = ["anna", "ben", "cleo"];
+    expect(told.map((isFor) => names.filter((name) => isFor?.(by(name))))).toEqual([
+      ["anna", "ben"],
+      ["cleo"],
+    ]);
   });
 });

@@ -283,6 +283,20 @@ describe("tools", () => {
     });
   });
 
+  it("goes on refusing other properties where no alternative adds one", async () => {
+    const inputSchema = {
+      type: "object",
+      properties: { phone: { type: "string" }, email: { type: "string" } },
+      additionalProperties: false,
+    };
+    const either = [{ required: ["phone"] }, { properties: { email: {} }, required: ["email"] }];
+    const { accepted } = await accept({
+      name: "t",
+      inputSchema: { ...inputSchema, anyOf: either },
+    });
+    expect(accepted[0]?.["inputSchema"]).toEqual(inputSchema);
+  });
+
   it("leaves out properties that hosts refuse, and the tool where one is required", async () => {
     const properties = { "bad name": {}, good: {} };
     const { accepted, problems } = await accept(

@@ -39,7 +39,7 @@ it(
   async () => {
     const inside = pathToFileURL(join(root, "test/support/inside.mjs")).href;
     const gateway = await serveHttp(config, { args: ["--expose-gc", "--import", inside] });
-    await expect.poll(() => isReady(gateway)).toBe(true);
+    await expect.poll(() => isReady(gateway), { timeout: 20_000 }).toBe(true);
     await beAsked(gateway);
     // What is loaded and compiled once is no leak.
     await soak(gateway, 2);

@@ -46,6 +46,26 @@ function setUp(handle: Handle) {
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
+describe("what servers tell unasked", () => {
+  const loud = { level: "info", data: "hear" };
+
+  it("reaches no client that has asked nothing of a session, and may be of another era", async () => {
+    const { notified, request, sent } = setUp(() => Promise.resolve(ok()));
+    notified("notifications/message", loud);
+    await request("server/discover");
+    notified("notifications/message", loud);
+    expect(sent).toMatchObject([{ id: 1, error: { code: -32601 } }]);
+  });
+
+  it.each(["initialize", "tools/list"])("reaches one that has asked %s", async (method) => {
+    const { notified, request, sent } = setUp(() => Promise.resolve(ok()));
+    await request(method);
+    sent.length = 0;
+    notified("notifications/message", loud);
+    expect(sent).toMatchObject([{ method: "notifications/message" }]);
+  });
+});
+
 describe("what a server sends nested too deep to be written", () => {
   it("is a bad answer of unknown outcome where it is a result", async () => {
     const { request } = setUp(() => Promise.resolve({ ...ok(), structuredContent: deep() }));
@@ -87,18 +107,6 @@ describe("what a server sends nested too deep to be written", () => {
       expect.stringContaining("notifications/progress"),
       expect.stringContaining("notifications/message"),
     ]);
-  });
-});
-
-describe("a client that has begun no session", () => {
-  it("is told nothing of what servers say, until it does", async () => {
-    const { request, notified, sent } = setUp(() => Promise.resolve(ok()));
-    const say = () => notified("notifications/message", { level: "error", data: "x" });
-    say();
-    expect(sent).toEqual([]);
-    await request("ping");
-    say();
-    expect(sent.slice(1)).toMatchObject([{ method: "notifications/message" }]);
   });
 });
 
@@ -186,4 +194,41 @@ it("asks the client nothing for a server before the client says that it is initi
   receive({ id: sent[1]?.["id"], result: { roots: [] } });
   expect(await asked).toEqual({ roots: [] });
   expect(await takenBack).toMatchObject({ message: "no longer" });
+});
+
+it("asks the client nothing that it has not said it answers", async () => {
+  const { request, receive, sent, peer } = setUp(() => Promise.resolve({}));
+  await request("initialize", {
+    protocolVersion: "2025-11-25",
+    capabilities: { elicitation: {} },
+    clientInfo: { name: "test", version: "1" },
+  });
+  receive({ method: "notifications/initialized" });
+  const { signal } = new AbortController();
+  const ask = (method: string, params: JsonObject = {}): Promise<unknown> =>
+    outcomeOf(peer.ask("up", method, params, signal));
+  expect(await ask("roots/list")).toMatchObject({ code: -32601 });
+  expect(await ask("elicitation/create", { mode: "url" })).toMatchObject({ code: -32601 });
+  expect(sent).toHaveLength(1);
+  void ask("elicitation/create", { message: "Sure?" });
+  void ask("tasks/get", { taskId: "t" });
+  await settle();
+  expect(sent.slice(1)).toMatchObject([{ method: "elicitation/create" }, { method: "tasks/get" }]);
+});
+
+describe("a client that pages", () => {
+  const { request } = setUp(() => Promise.resolve(ok()));
+
+  it.each([
+    "tools/list",
+    "prompts/list",
+    "resources/list",
+    "resources/templates/list",
+    "tasks/list",
+  ])("is refused a cursor that it was never given: %s", async (method) => {
+    expect(await request(method, { cursor: "made up" })).toEqual([
+      { jsonrpc: "2.0", id: 1, error: { code: -32602, message: 'Unknown cursor: "made up"' } },
+    ]);
+    expect(await request(method, { cursor: null })).toMatchObject([{ id: 1, result: {} }]);
+  });
 });

@@ -5,6 +5,7 @@ import type { ScopeOf } from "../../src/canonical.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { Epoch } from "../../src/epoch.ts";
 import { cancelled } from "../../src/errors.ts";
+import { asPersonal } from "../../src/personal.ts";
 import { cache } from "../../src/policies/cache.ts";
 import { completeCache, type CacheOptions } from "../../src/policies/cache-options.ts";
 import { epoch } from "../../src/policies/epoch.ts";
@@ -178,6 +179,12 @@ describe("cache", () => {
     expect(await handle(read())).toBe(question);
     expect(await handle(read())).toBe(complete);
     expect(await handle(read())).toMatchObject(complete);
+  });
+
+  it("keeps nothing that is one client's alone", async () => {
+    const { handle } = setUp(scripted(asPersonal(ok("Ada's")), ok("2")).handle);
+    expect(await handle(read())).toEqual(ok("Ada's"));
+    expect(await handle(read())).toEqual(ok("2"));
   });
 
   it("keeps reads of resources, and forgets one by its URI", async () => {

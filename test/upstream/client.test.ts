@@ -6,10 +6,12 @@ import { Peers, PeerSlot } from "../../src/peer.ts";
 import { openSession } from "../../src/upstream/client.ts";
 import { Link } from "../../src/upstream/link.ts";
 
+const sayOn = (transport: Transport, message: JsonObject): void =>
+  transport.onmessage?.({ jsonrpc: "2.0", ...message } as JSONRPCMessage);
+
 /** A server that sends `notes` as soon as it is initialised. */
 function serverWith(notes: readonly JsonObject[]): Transport {
-  const say = (message: JsonObject): void =>
-    transport.onmessage?.({ jsonrpc: "2.0", ...message } as JSONRPCMessage);
+  const say = (message: JsonObject): void => sayOn(transport, message);
   const transport: Transport = {
     start: () => Promise.resolve(),
     close: () => Promise.resolve(),
@@ -35,4 +37,19 @@ it("keeps the notifications that come before anybody listens, in order", async (
   const heard: string[] = [];
   session.onNotification((method) => heard.push(method));
   expect(heard).toEqual(notes.map(({ method }) => method));
+});
+
+it("tells what a server says at once, before the answer that comes behind it", async () => {
+  const asked = { peer: new PeerSlot({}), peers: new Peers() };
+  const link = new Link("up", () => undefined);
+  const transport = serverWith([]);
+  const session = await openSession("up", transport, 1000, asked, link);
+  const heard: unknown[] = [];
+  session.onNotification((...told) => heard.push(told));
+  sayOn(transport, { method: "notifications/message", params: { level: "info" } });
+  expect(heard).toEqual([["notifications/message", { level: "info" }]]);
+  // These are about requests of the SDK's.
+  sayOn(transport, { method: "notifications/cancelled", params: { requestId: 7 } });
+  await new Promise(setImmediate);
+  expect(heard).toHaveLength(1);
 });

@@ -1,0 +1,41 @@
+/*
+ * Two eras of the protocol are alive. From this version on there is no session: each request says for itself what
+ * it is, who sends it and what that client can do.
+ */
+import type { JsonObject } from "../call.ts";
+import { implementation } from "../version.ts";
+
+/** The version of the newer era that we speak. */
+export const modernVersion = "2026-07-28";
+
+/** Whether a version is of the newer era; versions are dates. */
+export const isModern = (version: string): boolean => version >= modernVersion;
+
+const prefix = "io.modelcontextprotocol/";
+
+/** Members of `_meta` that the newer era gives a meaning. */
+export const metaKeys = {
+  protocolVersion: `${prefix}protocolVersion`,
+  clientInfo: `${prefix}clientInfo`,
+  clientCapabilities: `${prefix}clientCapabilities`,
+  logLevel: `${prefix}logLevel`,
+  serverInfo: `${prefix}serverInfo`,
+  subscriptionId: `${prefix}subscriptionId`,
+} as const;
+
+/** The extension by which a server answers a call with a task. */
+export const tasksExtension = `${prefix}tasks`;
+
+/** Errors that only a server of the newer era gives. */
+export const modernErrors = {
+  headerMismatch: -32020,
+  missingCapability: -32021,
+  unsupportedVersion: -32022,
+} as const;
+
+/** What each request carries in its `_meta`: who sends it, which is us, and what the client behind it can do. */
+export const envelope = (capabilities: JsonObject): JsonObject => ({
+  [metaKeys.protocolVersion]: modernVersion,
+  [metaKeys.clientInfo]: implementation,
+  [metaKeys.clientCapabilities]: capabilities,
+});

@@ -1,0 +1,102 @@
+import type { Call, JsonObject, Result } from "../call.ts";
+import { Cancel } from "../cancel.ts";
+import { CallError, type RpcError } from "../errors.ts";
+import { pause } from "../wait.ts";
+import { isObject } from "../wire.ts";
+import { keptAlive } from "./alive.ts";
+import { answers, type Client } from "./input.ts";
+
+/** Milliseconds from one look at a task to the next: where its server says nothing, at least, and at most. */
+const usualPause = 1000;
+const shortestPause = 50;
+const longestPause = 60_000;
+
+/** Whether an answer is that the server goes on by itself, and is to be asked how far it is. */
+export const isTask = (result: Result): boolean => result["resultType"] === "task";
+
+/**
+ * Waits for the end of a task that a call has become, and gives what the call would have been answered with. What
+ * the task needs to know, the client is asked. `send` is to give answers as they come. When it is not waited for any
+ * more, the task is taken back.
+ */
+export async function followTask(
+  call: Call,
+  client: Client,
+  created: Result,
+  send: (call: Call) => Promise<Result>,
+): Promise<Result> {
+  const { taskId } = created;
+  const ask = (method: string, params: JsonObject, over: Partial<Call> = {}): Promise<Result> =>
+    send({ ...call, method, params: { taskId, ...params }, onProgress: undefined, ...over });
+  const answered = new Set<string>();
+  try {
+    for (let task = created; ;) {
+      // oxlint-disable no-await-in-loop -- one look after the other
+      const end = endOf(call, task);
+      if (end !== undefined) return end;
+      const open = openQuestions(task, answered);
+      if (open === undefined) await keptAlive(call, pause(call, pauseOf(task)));
+      else {
+        await ask("tasks/update", { inputResponses: await answers(call, client, open) });
+        for (const key of Object.keys(open)) answered.add(key);
+      }
+      task = await ask("tasks/get", {});
+      // oxlint-enable no-await-in-loop
+    }
+  } catch (error) {
+    // Of one that has ended it is not wanted any more either.
+    ask("tasks/cancel", {}, { signal: new Cancel() }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Milliseconds until the next look. */
+function pauseOf({ pollIntervalMs }: Result): number {
+  const wanted = typeof pollIntervalMs === "number" ? pollIntervalMs : usualPause;
+  return Math.min(Math.max(wanted, shortestPause), longestPause);
+}
+
+/** What the task waits for, less what it was answered already. */
+function openQuestions(
+  { status, inputRequests }: Result,
+  answered: ReadonlySet<string>,
+): JsonObject | undefined {
+  if (status !== "input_required" || !isObject(inputRequests)) return undefined;
+  const open = Object.entries(inputRequests).filter(([key]) => !answered.has(key));
+  return open.length === 0 ? undefined : Object.fromEntries(open);
+}
+
+/** What the call is answered with; undefined while the task goes on. Throws where it has failed. */
+function endOf({ upstream }: Call, task: Result): Result | undefined {
+  const { status, statusMessage, result, error } = task;
+  const said = typeof statusMessage === "string" ? `: ${statusMessage}` : "";
+  switch (status) {
+    case "working":
+    case "input_required":
+      return undefined;
+    case "completed":
+      if (isObject(result)) return result;
+      break;
+    case "failed":
+      if (isRpcError(error))
+        throw new CallError("upstream_error", error.message, {
+          outcome: "answered",
+          upstream,
+          rpc: error,
+        });
+      break;
+    case "cancelled":
+      throw new CallError("upstream_error", `${upstream} has stopped the task${said}`, {
+        outcome: "unknown",
+        upstream,
+      });
+  }
+  throw new CallError(
+    "bad_answer",
+    `expected a task with a status and what belongs to it, got ${JSON.stringify(status)}${said}`,
+    { outcome: "unknown", upstream },
+  );
+}
+
+const isRpcError = (error: unknown): error is RpcError & JsonObject =>
+  isObject(error) && Number.isInteger(error["code"]) && typeof error["message"] === "string";
