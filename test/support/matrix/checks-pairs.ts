@@ -10,6 +10,8 @@ export interface PairCheck {
   readonly run: (one: Bench, two: Bench) => Promise<void>;
 }
 
+const updated = "notifications/resources/updated";
+
 const form = {
   method: "elicitation/create",
   params: {
@@ -143,5 +145,3 @@ export async function checkMute(bench: Bench): Promise<void> {
   expect(bench.client.asked.slice(from)).toEqual([]);
   expect((await bench.call("echo", { still: "there" }))["isError"]).toBeUndefined();
 }
-
-const updated = "notifications/resources/updated";
