@@ -8,14 +8,14 @@ import { isObject } from "../wire.ts";
 import { versionKey } from "./era.ts";
 
 /** The parameter that the Mcp-Name header repeats, by method. */
-const nameOf: Readonly<Record<string, string>> = {
-  "tools/call": "name",
-  "prompts/get": "name",
-  "resources/read": "uri",
-  "tasks/get": "taskId",
-  "tasks/update": "taskId",
-  "tasks/cancel": "taskId",
-};
+const nameOf = new Map([
+  ["tools/call", "name"],
+  ["prompts/get", "name"],
+  ["resources/read", "uri"],
+  ["tasks/get", "taskId"],
+  ["tasks/update", "taskId"],
+  ["tasks/cancel", "taskId"],
+]);
 
 /** An argument of a tool that a header repeats. */
 interface Repeated {
@@ -35,7 +35,7 @@ export function mismatch(
   const meta = isObject(given["_meta"]) ? given["_meta"] : {};
   // What is missing in the body is told as such.
   const version = meta[versionKey] ?? headers["mcp-protocol-version"];
-  const name = nameOf[String(method)];
+  const name = nameOf.get(String(method));
   return (
     differs("MCP-Protocol-Version", headers, version ?? "", (text) => text) ??
     differs("Mcp-Method", headers, method, (text) => text) ??

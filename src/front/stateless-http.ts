@@ -45,6 +45,8 @@ export class StatelessHttp {
   }
 
   take({ message, principal, request, response }: Posted): void {
+    // It went while this was loaded, and will not be told to close again.
+    if (response.destroyed) return;
     const { id, method } = message;
     if (typeof method !== "string")
       return refuse(
@@ -70,7 +72,7 @@ export class StatelessHttp {
     open.add(exchange);
     response.on("close", () => {
       open.delete(exchange);
-      exchange.cancel(cancelled("the client took it back"));
+      if (exchange.isOpen) exchange.cancel(cancelled("the client took it back"));
     });
     this.#client(principal).take(message, exchange);
   }

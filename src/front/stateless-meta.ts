@@ -1,5 +1,6 @@
 import type { JsonObject } from "../call.ts";
 import type { RpcError } from "../errors.ts";
+import { logLevels } from "../log-levels.ts";
 import { isObject } from "../wire.ts";
 import { capabilitiesKey, versionKey } from "./era.ts";
 
@@ -13,24 +14,12 @@ const unsupportedVersion = -32022;
 const infoKey = "io.modelcontextprotocol/clientInfo";
 const levelKey = "io.modelcontextprotocol/logLevel";
 
-/** The levels of log messages, from the least to the most severe. */
-export const levels: readonly unknown[] = [
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency",
-];
-
 /** What a request says of its client. */
 export interface RequestMeta {
   readonly capabilities: JsonObject;
   /** Name and version; empty where it does not say. */
   readonly client: string;
-  /** Messages of this level and above are wanted, as an index of `levels`; Infinity: none. */
+  /** Messages of this level and above are wanted, as an index of `logLevels`; Infinity: none. */
   readonly level: number;
   readonly progressToken: unknown;
   /** What else is in its `_meta`, which is the server's business. */
@@ -52,8 +41,9 @@ export function readMeta(params: unknown): RequestMeta | RpcError {
   const capabilities = meta[capabilitiesKey];
   if (!isObject(capabilities)) return wrong(`expected _meta["${capabilitiesKey}"] to be an object`);
   const wanted = meta[levelKey];
-  const level = wanted === undefined ? Infinity : levels.indexOf(wanted);
-  if (level === -1) return wrong(`expected _meta["${levelKey}"] to be one of ${levels.join(", ")}`);
+  const level = wanted === undefined ? Infinity : logLevels.indexOf(wanted);
+  if (level === -1)
+    return wrong(`expected _meta["${levelKey}"] to be one of ${logLevels.join(", ")}`);
   const rest: JsonObject = {};
   for (const key in meta)
     if (key !== versionKey && key !== capabilitiesKey && key !== infoKey) rest[key] = meta[key];

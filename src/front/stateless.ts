@@ -2,6 +2,7 @@ import type { Caller, Freshness, IsFor, JsonObject, Lists, Result } from "../cal
 import { Cancel } from "../cancel.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { logLevels } from "../log-levels.ts";
 import type { Peer, Peers, PeerSlot } from "../peer.ts";
 import { isObject } from "../wire.ts";
 import { mustBeTask } from "./early-tasks.ts";
@@ -15,7 +16,6 @@ import { Relay } from "./relay.ts";
 import { Routes } from "./routes.ts";
 import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
 import {
-  levels,
   missingCapability,
   readMeta,
   statelessVersions,
@@ -248,7 +248,7 @@ export class Stateless implements Home {
 
   /** A log message belongs to the oldest request at that server which wants it. */
   #log(upstream: string, params: JsonObject, isFor: IsFor): void {
-    const severity = levels.indexOf(params["level"]);
+    const severity = logLevels.indexOf(params["level"]);
     for (const request of this.#running.keys()) {
       if (request.route?.upstream !== upstream || request.level > severity) continue;
       if (!isFor(request.caller)) continue;
@@ -260,7 +260,7 @@ export class Stateless implements Home {
 
   /** Has servers of the earlier era, which are told a level once for all, send what this request wants. */
   #tellLevel(meta: RequestMeta): void {
-    const params = { level: levels[meta.level] };
+    const params = { level: logLevels[meta.level] };
     for (const upstream of this.gateway.upstreams) {
       const { name } = upstream;
       if (!upstream.can("logging") || (this.#told.get(name) ?? Infinity) <= meta.level) continue;
