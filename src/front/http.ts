@@ -147,6 +147,8 @@ export class HttpFront {
     const { headers } = request;
     if (!/^application\/json *(;|$)/i.test(headers["content-type"] ?? ""))
       return refuse(response, refusal(415, "Unsupported Media Type: expected application/json"));
+    if ((headers["content-encoding"] ?? "identity") !== "identity")
+      return refuse(response, refusal(415, "Unsupported Media Type: expected no Content-Encoding"));
     if (!accepts(headers.accept, "application/json", "text/event-stream"))
       return refuse(
         response,

@@ -37,6 +37,28 @@ const call = (name: string, args: JsonObject = {}): JsonObject => ({
   params: { name, arguments: args },
 });
 
+describe("a bearer with as many sessions as there may be", () => {
+  it("keeps nobody else out, and is not kept out by them", async () => {
+    const { url } = await withTokens({ maxSessions: 3 });
+    const busy = async (token: string): Promise<Record<string, string>> => {
+      const session = { ...bearer(token), "mcp-session-id": await openSession(url, bearer(token)) };
+      await listen(url, { headers: session });
+      return session;
+    };
+    const first = await busy(anna);
+    const second = await busy(anna);
+    await busy(anna);
+    const bens = await busy(ben);
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await raw(url, { headers, body: ping })).status;
+    expect([await status(first), await status(second), await status(bens)]).toEqual([
+      404, 200, 200,
+    ]);
+    for (const token of [anna, ben])
+      expect((await raw(url, { headers: bearer(token), body: initialize() })).status).toBe(503);
+  });
+});
+
 describe("a page that a browser has loaded from elsewhere", () => {
   it("is refused, by a name of its own for our address and by its Origin", async () => {
     const { url } = await serveHttp({ mcpServers: servers });
@@ -369,6 +391,7 @@ describe("headers", () => {
     expect(await status({ accept: "*/*" })).toBe(200);
     expect(await status({ accept: "application/json;q=1, text/*" })).toBe(200);
     expect(await status({ "content-type": "text/plain" })).toBe(415);
+    expect(await status({ "content-encoding": "gzip" })).toBe(415);
     expect(await status({ "content-type": "application/json; charset=utf-8" })).toBe(200);
     expect(await status({ "mcp-protocol-version": "1999-01-01" })).toBe(400);
     expect(await status({ "mcp-protocol-version": "nonsense" })).toBe(400);
