@@ -29,6 +29,7 @@ export class StatelessHttp {
   readonly #gateway: Gateway;
   readonly #options: Options;
   readonly #clients = new Map<string, Stateless>();
+  readonly #neighbours: NonNullable<StatelessOptions["neighbours"]> = new Set();
   /** By principal. */
   readonly #open = new Map<string, Set<Exchange>>();
 
@@ -87,7 +88,9 @@ export class StatelessHttp {
     if (client === undefined) {
       const { listed, peers, onProblem } = this.#options;
       const session = `stateless-${principal}`;
-      client = new Stateless(this.#gateway, { principal, session, listed, peers, onProblem });
+      const neighbours = this.#neighbours;
+      const common = { listed, peers, onProblem, neighbours };
+      client = new Stateless(this.#gateway, { principal, session, ...common });
       this.#clients.set(principal, client);
     }
     return client;
