@@ -74,10 +74,15 @@ export class HttpSessions {
     return session?.principal === principal ? session : undefined;
   }
 
+  /** Ends those of these principals. */
+  end(isOut: (principal: string) => boolean): void {
+    for (const session of this.#sessions.values()) if (isOut(session.principal)) session.end();
+  }
+
   /** Ends all of them. */
   close(): void {
     this.#timer.clear();
-    for (const session of this.#sessions.values()) session.end();
+    this.end(() => true);
   }
 
   /**

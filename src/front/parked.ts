@@ -106,6 +106,7 @@ export class Parked<Request extends Waiting> {
       request.expire();
     }
     this.#places.clear();
+    this.#neighbours.delete(this);
   }
 }
 

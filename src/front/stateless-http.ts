@@ -78,9 +78,13 @@ export class StatelessHttp {
     this.#client(principal).take(message, exchange);
   }
 
-  /** Ends all that is under way. */
-  close(): void {
-    for (const client of this.#clients.values()) client.close();
+  /** Ends all that is under way for these principals. Default: all. */
+  end(isOut: (principal: string) => boolean = () => true): void {
+    for (const [principal, client] of this.#clients) {
+      if (!isOut(principal)) continue;
+      this.#clients.delete(principal);
+      client.close();
+    }
   }
 
   #client(principal: string): Stateless {

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
@@ -29,6 +30,8 @@ const bearer = (token: string): Record<string, string> => ({ authorization: `Bea
 const withTokens = (http: JsonObject = {}, more: JsonObject = {}) =>
   serveHttp({ mcpServers: servers, http: { tokens, ...http }, ...more }, { env: { ANNA: anna } });
 
+/** Config is looked at twice a second, and the machine may be busy. */
+const patient = { timeout: 10_000 };
 const ping = { jsonrpc: "2.0", id: 9, method: "ping" };
 const call = (name: string, args: JsonObject = {}): JsonObject => ({
   jsonrpc: "2.0",
@@ -56,6 +59,37 @@ describe("a bearer with as many sessions as there may be", () => {
     ]);
     for (const token of [anna, ben])
       expect((await raw(url, { headers: bearer(token), body: initialize() })).status).toBe(503);
+  });
+});
+
+describe("a bearer whom config no longer names", () => {
+  it("is let in no more, and what he has open ends; of others nothing does", async () => {
+    const { url, file, stderr } = await withTokens();
+    const write = (http: JsonObject): void => {
+      const config = JSON.parse(readFileSync(file, "utf8")) as JsonObject;
+      writeFileSync(file, JSON.stringify({ ...config, http }));
+    };
+    const [annas, bens] = await Promise.all(
+      [anna, ben].map(async (token) => ({
+        ...bearer(token),
+        "mcp-session-id": await openSession(url, bearer(token)),
+      })),
+    );
+    const status = async (headers: JsonObject = {}): Promise<number> =>
+      (await raw(url, { headers: headers as Record<string, string>, body: ping })).status;
+    const [hers, his] = await Promise.all(
+      [annas, bens].map((headers) => listen(url, { headers: headers ?? {} })),
+    );
+    write({ tokens: ["short"] });
+    await expect.poll(stderr, patient).toContain("at least 16 characters");
+    expect(await status(annas)).toBe(200);
+    write({ tokens: tokens.slice(1) });
+    await hers?.ended;
+    expect([await status(annas), await status(bens)]).toEqual([401, 200]);
+    write({ tokens });
+    await expect.poll(() => status(annas), patient).toBe(404);
+    expect(await status(bens)).toBe(200);
+    his?.cut();
   });
 });
 

@@ -27,7 +27,7 @@ function setUp() {
     front.take({ message, principal: "anna", request, response: to.response });
     return to;
   };
-  return { post };
+  return { front, post };
 }
 const listening = { notifications: { toolsListChanged: true } };
 
@@ -39,6 +39,16 @@ describe("the requests without a session of one principal by HTTP", () => {
     first.destroy();
     expect(post(new FakeResponse(), "server/discover").status).toBe(200);
     expect(post(new FakeResponse(), "server/discover").status).toBe(200);
+  });
+
+  it("end when it is no longer let in", () => {
+    const { front, post } = setUp();
+    const to = post(new FakeResponse(), "subscriptions/listen", listening);
+    front.end((principal) => principal === "ben");
+    expect(to.writableEnded).toBe(false);
+    front.end((principal) => principal === "anna");
+    expect(to.text).toContain('"resultType":"complete"');
+    expect([to.writableEnded, vi.getTimerCount()]).toEqual([true, 0]);
   });
 
   it("leave nothing behind where the client went before they were taken", () => {
