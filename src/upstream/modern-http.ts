@@ -148,7 +148,11 @@ export class ModernHttp implements Wire {
     const { response, url } = got;
     const onMessage = (text: string): boolean =>
       this.#texts
-        .read(text, this.#take)
+        .read(text, (message, line) => {
+          if (message["id"] === undefined && typeof id === "number")
+            this.calls.isAbout(message, id);
+          this.#take(message, line);
+        })
         .some((message) => message["id"] === id && !("method" in message));
     const common = { target: this.#target, fetcher: this.#fetcher, headers, resumes: false };
     return readAnswer({ ...common, url, stop, onMessage }, response);
