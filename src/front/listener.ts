@@ -43,6 +43,8 @@ export function readWanted({ notifications }: JsonObject): Wanted | RpcError {
 /** What listeners of one client have in common. */
 export interface Ears {
   readonly gateway: Gateway;
+  /** Resolves when as many upstreams as can be waited for have told their lists. */
+  readonly listed: () => Promise<void>;
   readonly routes: Routes;
   readonly texts: ListTexts;
   readonly onProblem: (problem: string) => void;
@@ -113,10 +115,12 @@ export class Listener {
 
   /** Subscribes at the first of the resource's places that takes it. */
   async #subscribe(uri: string): Promise<boolean> {
-    const { routes, gateway } = this.#ears;
-    const places = routes.find("resources/subscribe", { uri }, true);
-    if (!Array.isArray(places)) return false;
+    const { routes, gateway, listed } = this.#ears;
     const method = "resources/subscribe";
+    // Its server may still be connecting.
+    await listed();
+    const places = routes.find(method, { uri }, true);
+    if (!Array.isArray(places) || this.#ended) return false;
     const about = { method, caller: this.caller, signal: new Cancel() };
     for (const { upstream, params } of places) {
       // An update may come before the answer.

@@ -219,11 +219,12 @@ export class Stateless implements Home {
     if ("code" in wanted) return refuse(exchange, wanted, false);
     if (this.#listeners.size >= mostListeners)
       return refuse(exchange, { code: internalError, message: "too many subscriptions" }, false);
-    const { principal, session } = this.#options;
+    const { principal, session, listed } = this.#options;
     const own = `${session}-listener-${++this.#count}`;
     const caller = { principal, session: own, client: meta.client };
     const listener = new Listener(exchange, caller, {
       gateway: this.gateway,
+      listed,
       routes: this.#routes,
       texts: this.#texts,
       onProblem: this.onProblem,
