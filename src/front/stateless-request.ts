@@ -46,7 +46,7 @@ export interface Home {
  * answered with the questions, and the request waits for its repeat, which brings the answers.
  */
 export class StatelessRequest implements Relayed, Peer, Waiting {
-  readonly repeats = true;
+  readonly isRequest = true;
   readonly method: string;
   readonly params: JsonObject;
   readonly caller: Caller;
@@ -82,6 +82,10 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
   /** What the client can be asked with this request. */
   get capabilities(): Promise<JsonObject> {
     return Promise.resolve(this.#meta.capabilities);
+  }
+
+  repeats(upstream: string): boolean {
+    return this.route?.upstream === upstream;
   }
 
   get within(): Peer | undefined {

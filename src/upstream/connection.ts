@@ -1,4 +1,4 @@
-import type { Caller, Handle, JsonObject, Lists } from "../call.ts";
+import type { Caller, Freshness, Handle, JsonObject, Lists } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
 import type { Listener } from "./notifications.ts";
@@ -25,6 +25,8 @@ export interface Session {
    * answer within `timeoutMs`.
    */
   list<Name extends ListName>(name: Name, timeoutMs: number): Promise<Lists[Name]>;
+  /** How long a list may be taken for fresh; undefined where its server does not say. Default: it does not. */
+  freshness?(list: ListName): Freshness | undefined;
   /** Rejects where the server does not answer at all within `timeoutMs`. */
   ping(timeoutMs: number): Promise<void>;
   /** A request outside of any call; rejects with the server's error, or when `timeoutMs` pass. */

@@ -1,4 +1,13 @@
-import type { Call, Caller, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
+import type {
+  Call,
+  Caller,
+  Freshness,
+  JsonObject,
+  Lists,
+  Result,
+  Upstream,
+  Watcher,
+} from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
@@ -127,6 +136,10 @@ export class RemoteUpstream implements Upstream {
     if (!capability.startsWith(extension)) return capabilities?.[capability] !== undefined;
     const extensions = capabilities?.["extensions"];
     return isObject(extensions) && extensions[capability.slice(extension.length)] !== undefined;
+  }
+
+  freshness(list: keyof Lists): Freshness | undefined {
+    return this.#connection?.freshness?.(list);
   }
 
   /** Resolves when its lists are known: at once from a manifest, else when the first try has ended. */

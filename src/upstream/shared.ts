@@ -1,4 +1,14 @@
-import type { Call, Caller, IsFor, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
+import type {
+  Call,
+  Caller,
+  Freshness,
+  IsFor,
+  JsonObject,
+  Lists,
+  Result,
+  Upstream,
+  Watcher,
+} from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { clientKey, type Peer, type Peers } from "../peer.ts";
 import { implementation } from "../version.ts";
@@ -76,6 +86,10 @@ export class SharedUpstream implements Upstream {
     return this.#remote.can(capability);
   }
 
+  freshness(list: keyof Lists): Freshness | undefined {
+    return this.#remote.freshness(list);
+  }
+
   watch(watcher: Watcher): void {
     this.#watcher = watcher;
     this.#remote.watch({
@@ -92,7 +106,7 @@ export class SharedUpstream implements Upstream {
     const place = this.#places.get(clientKey(caller));
     if (place !== undefined) return place.ready(call);
     return peer.capabilities.then(async (capabilities) => {
-      if (peer.repeats === true && canBeAsked(capabilities))
+      if (peer.isRequest === true && canBeAsked(capabilities))
         return this.#leases.ready(call, capabilities);
       await this.#placeOf(caller, peer, capabilities).ready(call);
     });
@@ -104,7 +118,7 @@ export class SharedUpstream implements Upstream {
       const place = this.#places.get(clientKey(call.caller));
       if (place !== undefined && place !== this.#remote) return place.handle(call);
       const peer = place === undefined ? this.#peerOf(call.caller) : undefined;
-      if (peer?.repeats === true)
+      if (peer?.isRequest === true)
         return peer.capabilities.then((capabilities) =>
           canBeAsked(capabilities) ? this.#leases.handle(call, capabilities) : this.#share(call),
         );
@@ -116,7 +130,7 @@ export class SharedUpstream implements Upstream {
   scopeOf({ caller }: Call): string | undefined {
     const peer = this.#asks ? this.#peerOf(caller) : undefined;
     if (peer === undefined) return "";
-    if (peer.repeats === true) return undefined;
+    if (peer.isRequest === true) return undefined;
     const key = clientKey(caller);
     return this.#places.get(key) === this.#remote ? "" : key;
   }
@@ -183,7 +197,7 @@ export class SharedUpstream implements Upstream {
     const place = canBeAsked(capabilities)
       ? this.#open(peer, (other) => clientKey(other) === key)
       : this.#remote;
-    if (peer.repeats !== true) this.#places.set(key, place);
+    if (peer.isRequest !== true) this.#places.set(key, place);
     const level = this.#levels.get(key);
     if (level !== undefined && place !== this.#remote) void this.#tell(place, level);
     return place;
@@ -207,7 +221,7 @@ export class SharedUpstream implements Upstream {
   #setLevel(call: Call): Promise<Result> {
     const key = clientKey(call.caller);
     const peer = this.#peerOf(call.caller);
-    if (peer !== undefined && peer.repeats !== true) this.#levels.set(key, call);
+    if (peer !== undefined && peer.isRequest !== true) this.#levels.set(key, call);
     const place = this.#places.get(key);
     return place === undefined || place === this.#remote ? this.#share(call) : place.handle(call);
   }

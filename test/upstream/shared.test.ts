@@ -55,7 +55,7 @@ function setUp({ asks = true } = {}) {
   /** A client of the newer era, for one request. */
   const joinOnce = (key: string, capabilities: JsonObject, within?: Peer): Caller => {
     const ask = (): Promise<Result> => Promise.resolve({ key });
-    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, repeats: true, within });
+    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, isRequest: true, within });
     return { principal: "local", session: "none", client: "", peer: key };
   };
   return { shared, peers, peer, connections, notes, send, where, join, joinOnce };
