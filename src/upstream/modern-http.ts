@@ -3,7 +3,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { isObject, parseMessages, toJson } from "../wire.ts";
 import type { ConnectionEvents } from "./connection.ts";
-import { modernVersion } from "./era.ts";
+import { modernVersion } from "../era.ts";
 import { readAnswer } from "./http-answer.ts";
 import { exchange, MessageTexts } from "./http-exchange.ts";
 import type { HttpFailure } from "./http-failures.ts";
@@ -12,7 +12,7 @@ import type { HttpTarget } from "./http-target.ts";
 import { Link } from "./link.ts";
 import type { Wire, WireListener } from "./modern-session.ts";
 import { OwnRequests } from "./own-requests.ts";
-import { nameOf, paramHeaders, paramValue, type ParamHeader } from "./param-headers.ts";
+import { nameOf, paramHeaders, paramValue, type ParamHeader } from "../param-headers.ts";
 
 /** So many redirects in a row, and no more. They keep method and body, and lead nowhere else than to the same origin. */
 const mostRedirects = 5;

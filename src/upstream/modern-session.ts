@@ -9,7 +9,7 @@ import { settlesWithin } from "../time.ts";
 import { isObject } from "../wire.ts";
 import type { Asked } from "./client.ts";
 import type { ServerInfo, Session } from "./connection.ts";
-import { envelope } from "./era.ts";
+import { envelope } from "../era.ts";
 import type { Link, Send } from "./link.ts";
 import { ListFreshness } from "./list-freshness.ts";
 import { listPages } from "./list-pages.ts";
