@@ -17,6 +17,9 @@ export interface Peer {
   readonly within?: Peer | undefined;
 }
 
+/** What tells the client behind a call from others. */
+export const clientKey = ({ peer, session }: Caller): string => peer ?? session;
+
 /** The clients that are there now, by what a call's caller knows of them. */
 export class Peers {
   readonly #peers = new Map<string, Peer>();
@@ -30,8 +33,8 @@ export class Peers {
   }
 
   /** The client behind a call; undefined where it has gone, or there never was one. */
-  of({ session, peer }: Caller): Peer | undefined {
-    return this.#peers.get(peer ?? session);
+  of(caller: Caller): Peer | undefined {
+    return this.#peers.get(clientKey(caller));
   }
 
   /** The one client behind all of these; undefined where they are several, or none. */

@@ -1,5 +1,6 @@
 import type { Caller, JsonObject } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { metaKeys } from "../era.ts";
 import { asCallError, type CallError, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { settlesWithin } from "../time.ts";
@@ -8,7 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import type { ListMethod, ListTexts } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import type { Routes } from "./routes.ts";
-import { endedLine, subscriptionKey } from "./stateless-answers.ts";
+import { endedLine } from "./stateless-answers.ts";
 import { wrong } from "./stateless-meta.ts";
 import { Subscribed } from "./subscribed.ts";
 
@@ -150,7 +151,7 @@ export class Listener {
       return;
     }
     const meta = isObject(params["_meta"]) ? params["_meta"] : {};
-    const marked = { ...params, _meta: { ...meta, [subscriptionKey]: this.#exchange.id } };
+    const marked = { ...params, _meta: { ...meta, [metaKeys.subscriptionId]: this.#exchange.id } };
     const line = toJson({ jsonrpc: "2.0", method, params: marked });
     if (line !== undefined) this.#exchange.note(line);
     else this.#ears.onProblem(`left out ${method}, which is nested too deep to be passed on`);

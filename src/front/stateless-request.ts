@@ -1,5 +1,6 @@
 import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { modernErrors } from "../era.ts";
 import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Peer } from "../peer.ts";
@@ -17,7 +18,7 @@ import {
   errorLine,
   inputRequiredLine,
 } from "./stateless-answers.ts";
-import { missingCapability, type RequestMeta } from "./stateless-meta.ts";
+import type { RequestMeta } from "./stateless-meta.ts";
 
 const internalError = -32603;
 /** How a server of 2025-11-25 says that its user must open a page before it can answer. */
@@ -211,7 +212,7 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     const [first] = pages;
     if (first === undefined) return refused(internalError, message);
     if (!this.canAsk("elicitation/create", first))
-      return refused(missingCapability, message, {
+      return refused(modernErrors.missingCapability, message, {
         requiredCapabilities: { elicitation: { url: {} } },
       });
     const signal = this.signal.abortSignal();
@@ -230,7 +231,10 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     if ("error" in told) {
       const error = asStatelessError(told.error, this.params);
       const { code } = error;
-      return exchange.answer(errorLine(id, error), code === missingCapability ? code : undefined);
+      return exchange.answer(
+        errorLine(id, error),
+        code === modernErrors.missingCapability ? code : undefined,
+      );
     }
     let line: string;
     try {

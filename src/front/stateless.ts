@@ -1,5 +1,6 @@
 import type { Caller, Freshness, IsFor, JsonObject, Lists, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { appsExtension, modernErrors, tasksExtension } from "../era.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { logLevels } from "../log-levels.ts";
@@ -15,13 +16,7 @@ import { isAble, notAble } from "./questions.ts";
 import { Relay } from "./relay.ts";
 import { Routes } from "./routes.ts";
 import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
-import {
-  missingCapability,
-  readMeta,
-  statelessVersions,
-  wrong,
-  type RequestMeta,
-} from "./stateless-meta.ts";
+import { readMeta, statelessVersions, wrong, type RequestMeta } from "./stateless-meta.ts";
 import { StatelessRequest, type Home } from "./stateless-request.ts";
 
 const methodNotFound = -32601;
@@ -37,10 +32,6 @@ const relayed = new Set([
   "tasks/update",
   "tasks/cancel",
 ]);
-
-/** Extensions that are between a client and a server, and pass through as they are. */
-const appsExtension = "io.modelcontextprotocol/ui";
-const tasksExtension = "io.modelcontextprotocol/tasks";
 
 /** Where calls have connections of their own, these are held by those that wait for their clients: fewer than there are. */
 const mostParkedAtServer = 6;
@@ -89,7 +80,7 @@ export class Stateless implements Home {
   readonly #listeners = new Set<Listener>();
   readonly #waiting = new Set<Waiting>();
   readonly #stopWatching: () => void;
-  /** The least severe level that each server was told, as an index of the levels. */
+  /** The least severe level that each server was told, as an index of the logLevels. */
   readonly #told = new Map<string, number>();
   #count = 0;
 
@@ -321,7 +312,7 @@ const takesTasks = ({ extensions }: JsonObject): boolean =>
   isObject(extensions) && isObject(extensions[tasksExtension]);
 
 const needsTasks: RpcError = {
-  code: missingCapability,
+  code: modernErrors.missingCapability,
   message: `Tasks are for clients that take ${tasksExtension}`,
   data: { requiredCapabilities: { extensions: { [tasksExtension]: {} } } },
 };

@@ -1,6 +1,7 @@
 import type { Caller, Freshness, Handle, JsonObject, Lists } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
+import type { Listener } from "./notifications.ts";
 
 /** What a server says of itself when it is initialised. */
 export interface ServerInfo {
@@ -32,7 +33,7 @@ export interface Session {
   request(method: string, params: JsonObject, timeoutMs: number): Promise<JsonObject>;
   notify(method: string, params: JsonObject): void;
   /** Calls `listener` for each notification that is no answer to a call, and first for those that came before. */
-  onNotification(listener: (method: string, params: JsonObject) => void): void;
+  onNotification(listener: Listener): void;
 }
 
 /** A server that was initialised and can be used until it ends. */

@@ -4,7 +4,7 @@ import type { Peer } from "../peer.ts";
 import { asPersonal } from "../personal.ts";
 import { isObject, isTextKept, toJson } from "../wire.ts";
 import type { Asked } from "./client.ts";
-import { envelope, metaKeys, modernErrors, tasksExtension } from "./era.ts";
+import { envelope, metaKeys, modernErrors, tasksExtension } from "../era.ts";
 import { needsInput, withInput, type Client } from "./input.ts";
 import type { Link } from "./link.ts";
 import { followTask, isTask } from "./task.ts";

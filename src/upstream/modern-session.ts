@@ -9,7 +9,7 @@ import { settlesWithin } from "../time.ts";
 import { isObject } from "../wire.ts";
 import type { Asked } from "./client.ts";
 import type { ServerInfo, Session } from "./connection.ts";
-import { envelope } from "./era.ts";
+import { envelope } from "../era.ts";
 import type { Link, Send } from "./link.ts";
 import { ListFreshness } from "./list-freshness.ts";
 import { listPages } from "./list-pages.ts";
@@ -121,13 +121,15 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
   });
 
   wire.listen({
-    take({ id, method, params, ...rest }) {
+    take(message) {
+      const { id, method, params, ...rest } = message;
       if (method === undefined) {
         const error = rpcError(upstream, rest["error"]);
         if (!own.receive({ id, ...rest })) listening.ended(id, error);
       } else if (id === undefined && typeof method === "string") {
         const given = isObject(params) ? params : {};
-        if (!listening.take(method, given)) notifications.tell(method, given);
+        if (!listening.take(method, given))
+          notifications.tell(method, given, calls.aboutOf(message));
       }
     },
     failed(id, error) {

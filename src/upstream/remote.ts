@@ -11,6 +11,7 @@ import type {
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
+import { clientKey } from "../peer.ts";
 import { after, every, now, type Timer } from "../time.ts";
 import { isObject } from "../wire.ts";
 import type { Connect, Connection, ServerInfo } from "./connection.ts";
@@ -294,9 +295,14 @@ export class RemoteUpstream implements Upstream {
       },
       problem: this.#tell,
     });
-    connection.onNotification((method, params) => {
+    connection.onNotification((method, params, about) => {
       const names = changedLists[method];
-      if (names === undefined) this.#watcher?.notified(method, params);
+      if (names === undefined)
+        this.#watcher?.notified(
+          method,
+          params,
+          about && ((caller) => clientKey(caller) === clientKey(about)),
+        );
       else refresh.changed(names);
     });
     this.#moveTo("ready");

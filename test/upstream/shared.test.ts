@@ -4,6 +4,7 @@ import { Cancel } from "../../src/cancel.ts";
 import { cancelled, CallError } from "../../src/errors.ts";
 import { Peers, PeerSlot, type Peer } from "../../src/peer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
+import type { Listener } from "../../src/upstream/notifications.ts";
 import { RemoteUpstream } from "../../src/upstream/remote.ts";
 import { SharedUpstream } from "../../src/upstream/shared.ts";
 import { call as callOf, ok, outcomeOf } from "../support/calls.ts";
@@ -68,7 +69,7 @@ interface Fake {
   readonly calls: Call[];
   closed: boolean;
   finish: () => void;
-  notify: (method: string, params: JsonObject) => void;
+  notify: Listener;
 }
 
 function fakeConnection(number: number, peer: Peer): Fake {
@@ -234,6 +235,20 @@ describe("a log message", () => {
       return [a, c];
     });
     expect([a, b, c].map((caller) => different(caller))).toEqual([false, false, false]);
+  });
+
+  it("is for the one whose call it came with, where that shows", async () => {
+    const { send, join, connections, notes } = setUp({ asks: false });
+    const [a, b] = [join("a", {}), join("b", {})];
+    const sending = [send(a, wait), send(b, wait)];
+    await send(stdio);
+    connections[0]?.notify("notifications/message", {}, b);
+    connections[0]?.notify("notifications/resources/updated", {}, b);
+    connections[0]?.finish();
+    await Promise.all(sending);
+    expect([notes[0]?.isFor?.(a), notes[0]?.isFor?.(b)]).toEqual([false, true]);
+    // This is for whoever has subscribed.
+    expect(notes[1]?.isFor).toBeUndefined();
   });
 
   it("is for everybody where nobody has any", async () => {
