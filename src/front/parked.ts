@@ -74,15 +74,16 @@ export class Parked<Request extends Waiting> {
 
   #makeRoom(upstream: string | undefined): void {
     let total = 0;
-    let fullest: Parked<Request> = this;
+    let fuller: Parked<Request> | undefined;
     let most = this.#at(upstream).length;
     for (const parked of this.#neighbours) {
       const { length } = parked.#at(upstream);
       total += length;
       if (length <= most) continue;
       most = length;
-      fullest = parked;
+      fuller = parked;
     }
+    const fullest = fuller ?? this;
     if (total >= this.#mostAtServer) fullest.#dropOldest(upstream);
   }
 
