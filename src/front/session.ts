@@ -19,7 +19,7 @@ import {
   type RpcError,
 } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { isWanted } from "../log-levels.ts";
+import { isWanted, logLevels } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
@@ -280,12 +280,13 @@ export class Session implements Transport {
   }
 
   #setLevel(id: RequestId, params: unknown): void {
-    this.#level = isObject(params) ? params["level"] : undefined;
-    if (typeof this.#level !== "string")
+    const level = isObject(params) ? params["level"] : undefined;
+    if (!logLevels.includes(level))
       return this.#error(id, {
         code: invalidParams,
-        message: "expected params.level to be a string",
+        message: `expected params.level to be one of ${logLevels.join(", ")}`,
       });
+    this.#level = level;
     this.#leveled.clear();
     this.#tellLevel();
     this.#reply(id, resultLine(id, {}));

@@ -133,6 +133,20 @@ describe("the client's log level", () => {
     );
   });
 
+  it.each([["loud"], [1], [undefined]])("is refused where it is none: %j", async (level) => {
+    const script = scripted(ok());
+    const { request, changed, notified, sent } = setUp(script.handle);
+    await request("logging/setLevel", { level: "error" });
+    expect(await request("logging/setLevel", { level })).toMatchObject([
+      { error: { code: -32602 } },
+    ]);
+    changed();
+    notified("notifications/message", { level: "info", data: "below what is wanted" });
+    await settle();
+    expect(script.seen.map(({ params }) => params)).toEqual([{ level: "error" }]);
+    expect(sent).toHaveLength(2);
+  });
+
   it("is told again to a server that config took away and brought back", async () => {
     const script = scripted(ok(), ok());
     const { request, use } = setUp(script.handle);
