@@ -117,6 +117,7 @@ export function startServer(
         report: (event) => event.type === "upstream.state" || report(event),
         accept: (_list, items) => Promise.resolve(items),
         connect: withoutLists(connectFor(peer)),
+        manifest: known,
         remember: () => {},
       }),
   });

@@ -231,6 +231,29 @@ describe("several clients of one server of the newer era", () => {
   });
 });
 
+describe("several clients of a server of the older era that asks", () => {
+  it("have connections of their own, for which it is not probed again", async () => {
+    const server = await ModernServer.start(["stdio", "dual"], ["--die-at=server/discover"]);
+    const file = configFile({ mcpServers: { m: server.config }, http: { port: 0 } });
+    const url = await serveHttp(file);
+    for (const name of ["Ada", "Bob"]) {
+      const client = new Client({ name, version: "1" }, { capabilities: { roots: {} } });
+      client.setRequestHandler(ListRootsRequestSchema, () => ({
+        roots: [{ uri: `file:///${name}` }],
+      }));
+      await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+      atTestEnd(() => client.close());
+      for (let n = 0; n < 2; n++) {
+        const call = { name: "m__ask", arguments: { what: ["folders"] } };
+        expect(textOf((await client.callTool(call)) as JsonObject)).toContain(name);
+      }
+    }
+    // One that ended at the probe, one that is everybody's, and one for each.
+    expect(server.count("start")).toBe(4);
+    expect(server.count("server/discover")).toBe(1);
+  });
+});
+
 /** `holdfast serve --http` until the test ends; its address. */
 async function serveHttp(file: string): Promise<string> {
   const child = spawn(process.execPath, [main, "serve", "--http", "--config", file], {
