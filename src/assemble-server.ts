@@ -108,8 +108,9 @@ export function startServer(
     peers: asked.peers,
     peer: asked.peer,
     predecessor: predecessor?.shared,
-    open: (peer, idleMs = idleStopMs) =>
-      new RemoteUpstream({
+    open(peer, idleMs = idleStopMs) {
+      let isNew = true;
+      return new RemoteUpstream({
         name,
         startTimeoutMs,
         idleStopMs: idleMs,
@@ -118,8 +119,13 @@ export function startServer(
         accept: (_list, items) => Promise.resolve(items),
         connect: withoutLists(connectFor(peer)),
         manifest: known,
-        remember: () => {},
-      }),
+        remember() {
+          // Connected anew, or changed: what was read there may be no more.
+          if (!isNew) services.invalidate({ upstream: name });
+          isNew = false;
+        },
+      });
+    },
   });
   return { remote, shared, manifest, epoch: new Epoch() };
 }
