@@ -9,11 +9,16 @@ export interface Peer {
   readonly capabilities: Promise<JsonObject>;
   /** Asks the client on behalf of an upstream. Rejects with the client's own error. */
   ask(upstream: string, method: string, params: JsonObject, signal: AbortSignal): Promise<Result>;
-  /** Whether it takes a result that asks for input, and repeats its request with what was asked for. Default: false. */
-  readonly repeats?: boolean;
+  /** Whether it is there for one request alone: of a client of the era without sessions. Default: false. */
+  readonly isRequest?: boolean;
+  /** Whether that server answers its request, so that the client takes what asks for input, and repeats it with that. Default: no. */
+  repeats?(upstream: string): boolean;
   /** The client that this is a part of, where all of it may share a connection to a server: a question to one part may be answered by another. */
   readonly within?: Peer | undefined;
 }
+
+/** What tells the client behind a call from others. */
+export const clientKey = ({ peer, session }: Caller): string => peer ?? session;
 
 /** The clients that are there now, by what a call's caller knows of them. */
 export class Peers {
@@ -28,8 +33,8 @@ export class Peers {
   }
 
   /** The client behind a call; undefined where it has gone, or there never was one. */
-  of({ session, peer }: Caller): Peer | undefined {
-    return this.#peers.get(peer ?? session);
+  of(caller: Caller): Peer | undefined {
+    return this.#peers.get(clientKey(caller));
   }
 
   /** The one client behind all of these; undefined where they are several, or none. */

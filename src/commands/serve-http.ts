@@ -1,5 +1,6 @@
 import { ConfigError } from "../config/problems.ts";
 import type { Config } from "../config/load.ts";
+import { appsExtension } from "../era.ts";
 import { messageOf } from "../errors.ts";
 import { HttpFront } from "../front/http.ts";
 import { open, readConfig } from "./open.ts";
@@ -11,7 +12,7 @@ const anyClient = {
   roots: { listChanged: true },
   sampling: { tools: {}, context: {} },
   elicitation: { form: {}, url: {} },
-  extensions: { "io.modelcontextprotocol/ui": { mimeTypes: ["text/html;profile=mcp-app"] } },
+  extensions: { [appsExtension]: { mimeTypes: ["text/html;profile=mcp-app"] } },
 };
 
 /** `holdfast serve --http`: the gateway by HTTP, until a signal comes. Rejects with a ConfigError where it cannot listen. */

@@ -7,10 +7,10 @@ import {
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
+import { isStateless } from "../era.ts";
 import { messageOf } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { settlesWithin, sleep } from "../time.ts";
-import { isStateless } from "./era.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { HttpOptions } from "./http-options.ts";

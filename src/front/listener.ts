@@ -1,5 +1,6 @@
 import type { Caller, JsonObject } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { metaKeys } from "../era.ts";
 import { asCallError, type CallError, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { settlesWithin } from "../time.ts";
@@ -8,7 +9,7 @@ import type { Exchange } from "./exchange.ts";
 import type { ListMethod, ListTexts } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import type { Routes } from "./routes.ts";
-import { endedLine, subscriptionKey } from "./stateless-answers.ts";
+import { endedLine } from "./stateless-answers.ts";
 import { wrong } from "./stateless-meta.ts";
 import { Subscribed } from "./subscribed.ts";
 
@@ -43,6 +44,8 @@ export function readWanted({ notifications }: JsonObject): Wanted | RpcError {
 /** What listeners of one client have in common. */
 export interface Ears {
   readonly gateway: Gateway;
+  /** Resolves when as many upstreams as can be waited for have told their lists. */
+  readonly listed: () => Promise<void>;
   readonly routes: Routes;
   readonly texts: ListTexts;
   readonly onProblem: (problem: string) => void;
@@ -113,10 +116,12 @@ export class Listener {
 
   /** Subscribes at the first of the resource's places that takes it. */
   async #subscribe(uri: string): Promise<boolean> {
-    const { routes, gateway } = this.#ears;
-    const places = routes.find("resources/subscribe", { uri }, true);
-    if (!Array.isArray(places)) return false;
+    const { routes, gateway, listed } = this.#ears;
     const method = "resources/subscribe";
+    // Its server may still be connecting.
+    await listed();
+    const places = routes.find(method, { uri }, true);
+    if (!Array.isArray(places) || this.#ended) return false;
     const about = { method, caller: this.caller, signal: new Cancel() };
     for (const { upstream, params } of places) {
       // An update may come before the answer.
@@ -142,7 +147,7 @@ export class Listener {
       return;
     }
     const meta = isObject(params["_meta"]) ? params["_meta"] : {};
-    const marked = { ...params, _meta: { ...meta, [subscriptionKey]: this.#exchange.id } };
+    const marked = { ...params, _meta: { ...meta, [metaKeys.subscriptionId]: this.#exchange.id } };
     const line = toJson({ jsonrpc: "2.0", method, params: marked });
     if (line !== undefined) this.#exchange.note(line);
     else this.#ears.onProblem(`left out ${method}, which is nested too deep to be passed on`);

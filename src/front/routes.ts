@@ -62,9 +62,9 @@ export class Routes {
       case "resources/read":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return this.#resource(params);
+        return this.#resource(params, late);
       case "completion/complete":
-        return this.#completion(params);
+        return this.#completion(params, late);
       default:
         return this.#task(params);
     }
@@ -111,8 +111,8 @@ export class Routes {
     return [{ upstream: prompt.upstream, params: { ...params, name: prompt.remoteName } }];
   }
 
-  /** A link's sender first, then who lists the URI or a template of it, else all that have resources. */
-  #resource(params: JsonObject): Route[] | RpcError {
+  /** A link's sender first, then who lists the URI or a template of it; when all are known, else all that have resources. */
+  #resource(params: JsonObject, late: boolean): Route[] | RpcError {
     const { uri } = params;
     if (typeof uri !== "string") return wrong("expected params.uri to be a string");
     if (ownResources.test(uri)) return [{ upstream: "holdfast", params }];
@@ -121,10 +121,11 @@ export class Routes {
     if (sender !== undefined) places.unshift({ upstream: sender, uri });
     const known = new Map(this.#gateway.upstreams.map((upstream) => [upstream.name, upstream]));
     const found = places.filter(({ upstream }) => known.has(upstream));
-    const all = [...known.values()].flatMap((upstream) =>
+    const others = late && found.length === 0 ? [...known.values()] : [];
+    const all = others.flatMap((upstream) =>
       upstream.can("resources") ? { upstream: upstream.name, uri } : [],
     );
-    const routes = (found.length > 0 ? found : all).map((place) => ({
+    const routes = [...found, ...all].map((place) => ({
       upstream: place.upstream,
       params: { ...params, uri: place.uri },
     }));
@@ -132,10 +133,10 @@ export class Routes {
     return { code: resourceNotFound, message: `Resource not found: ${uri}`, data: { uri } };
   }
 
-  #completion(params: JsonObject): Route[] | RpcError {
+  #completion(params: JsonObject, late: boolean): Route[] | RpcError {
     const { ref } = params;
     if (!isObject(ref)) return wrong("expected params.ref to be an object");
-    const found = ref["type"] === "ref/prompt" ? this.#prompt(ref) : this.#resource(ref);
+    const found = ref["type"] === "ref/prompt" ? this.#prompt(ref) : this.#resource(ref, late);
     if (!Array.isArray(found)) return found;
     return found.map((route) => ({ ...route, params: { ...params, ref: route.params } }));
   }

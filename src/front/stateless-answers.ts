@@ -2,18 +2,16 @@
  * Answers as the era without sessions wants them: each says what kind of result it is, and who gives it.
  */
 import type { Freshness, JsonObject, Result } from "../call.ts";
+import { metaKeys } from "../era.ts";
 import type { RpcError } from "../errors.ts";
 import { implementation } from "../version.ts";
 import { isObject, isTextKept, resultLine, toJson } from "../wire.ts";
 import type { RequestId } from "./exchange.ts";
 import { invalidParams } from "./stateless-meta.ts";
 
-const serverKey = "io.modelcontextprotocol/serverInfo";
-export const subscriptionKey = "io.modelcontextprotocol/subscriptionId";
-
 /** The members that complete results have in common, as text. */
 const complete = `"resultType":"complete"`;
-const identity = `"_meta":{"${serverKey}":${JSON.stringify(implementation)}}`;
+const identity = `"_meta":{"${metaKeys.serverInfo}":${JSON.stringify(implementation)}}`;
 
 /** Answers that were known by another code before. */
 const resourceNotFound = -32002;
@@ -33,10 +31,10 @@ export function completeLine(id: RequestId, method: string, result: Result): str
     if (cacheScope === undefined) members += `,"cacheScope":"${stale.cacheScope}"`;
   }
   if (meta === undefined) members += `,${identity}`;
-  else if (isObject(meta) && meta[serverKey] === undefined && !isTextKept(result))
+  else if (isObject(meta) && meta[metaKeys.serverInfo] === undefined && !isTextKept(result))
     return resultLine(
       id,
-      { ...result, _meta: { ...meta, [serverKey]: implementation } },
+      { ...result, _meta: { ...meta, [metaKeys.serverInfo]: implementation } },
       leading(members),
     );
   return resultLine(id, result, leading(members));
@@ -54,7 +52,7 @@ export const listLine = (id: RequestId, list: string, { ttlMs, cacheScope }: Fre
 
 /** The answer that ends a subscription. */
 export const endedLine = (id: RequestId): string =>
-  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{${complete},"_meta":{"${serverKey}":${JSON.stringify(implementation)},"${subscriptionKey}":${JSON.stringify(id)}}}}`;
+  `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{${complete},"_meta":{"${metaKeys.serverInfo}":${JSON.stringify(implementation)},"${metaKeys.subscriptionId}":${JSON.stringify(id)}}}}`;
 
 /** An answer that asks for input. */
 export const inputRequiredLine = (

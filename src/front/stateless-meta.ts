@@ -1,36 +1,20 @@
 import type { JsonObject } from "../call.ts";
+import { metaKeys, modernErrors, modernVersion } from "../era.ts";
 import type { RpcError } from "../errors.ts";
+import { logLevels } from "../log-levels.ts";
 import { isObject } from "../wire.ts";
-import { capabilitiesKey, versionKey } from "./era.ts";
 
 /** The versions that are spoken without a session. */
-export const statelessVersions: readonly string[] = ["2026-07-28"];
+export const statelessVersions: readonly string[] = [modernVersion];
 
 export const invalidParams = -32602;
-export const missingCapability = -32021;
-const unsupportedVersion = -32022;
-
-const infoKey = "io.modelcontextprotocol/clientInfo";
-const levelKey = "io.modelcontextprotocol/logLevel";
-
-/** The levels of log messages, from the least to the most severe. */
-export const levels: readonly unknown[] = [
-  "debug",
-  "info",
-  "notice",
-  "warning",
-  "error",
-  "critical",
-  "alert",
-  "emergency",
-];
 
 /** What a request says of its client. */
 export interface RequestMeta {
   readonly capabilities: JsonObject;
   /** Name and version; empty where it does not say. */
   readonly client: string;
-  /** Messages of this level and above are wanted, as an index of `levels`; Infinity: none. */
+  /** Messages of this level and above are wanted, as an index of `logLevels`; Infinity: none. */
   readonly level: number;
   readonly progressToken: unknown;
   /** What else is in its `_meta`, which is the server's business. */
@@ -41,23 +25,31 @@ export interface RequestMeta {
 export function readMeta(params: unknown): RequestMeta | RpcError {
   const meta = isObject(params) ? params["_meta"] : undefined;
   if (!isObject(meta)) return wrong("expected params._meta to be an object");
-  const version = meta[versionKey];
-  if (typeof version !== "string") return wrong(`expected _meta["${versionKey}"] to be a string`);
+  const version = meta[metaKeys.protocolVersion];
+  if (typeof version !== "string")
+    return wrong(`expected _meta["${metaKeys.protocolVersion}"] to be a string`);
   if (!statelessVersions.includes(version))
     return {
-      code: unsupportedVersion,
+      code: modernErrors.unsupportedVersion,
       message: `Unsupported protocol version: ${version}`,
       data: { supported: statelessVersions, requested: version },
     };
-  const capabilities = meta[capabilitiesKey];
-  if (!isObject(capabilities)) return wrong(`expected _meta["${capabilitiesKey}"] to be an object`);
-  const wanted = meta[levelKey];
-  const level = wanted === undefined ? Infinity : levels.indexOf(wanted);
-  if (level === -1) return wrong(`expected _meta["${levelKey}"] to be one of ${levels.join(", ")}`);
+  const capabilities = meta[metaKeys.clientCapabilities];
+  if (!isObject(capabilities))
+    return wrong(`expected _meta["${metaKeys.clientCapabilities}"] to be an object`);
+  const wanted = meta[metaKeys.logLevel];
+  const level = wanted === undefined ? Infinity : logLevels.indexOf(wanted);
+  if (level === -1)
+    return wrong(`expected _meta["${metaKeys.logLevel}"] to be one of ${logLevels.join(", ")}`);
   const rest: JsonObject = {};
   for (const key in meta)
-    if (key !== versionKey && key !== capabilitiesKey && key !== infoKey) rest[key] = meta[key];
-  const client = nameOf(meta[infoKey]);
+    if (
+      key !== metaKeys.protocolVersion &&
+      key !== metaKeys.clientCapabilities &&
+      key !== metaKeys.clientInfo
+    )
+      rest[key] = meta[key];
+  const client = nameOf(meta[metaKeys.clientInfo]);
   return { capabilities, client, level, progressToken: meta["progressToken"], rest };
 }
 

@@ -1,5 +1,6 @@
 import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { modernErrors } from "../era.ts";
 import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Peer } from "../peer.ts";
@@ -17,7 +18,7 @@ import {
   errorLine,
   inputRequiredLine,
 } from "./stateless-answers.ts";
-import { missingCapability, type RequestMeta } from "./stateless-meta.ts";
+import type { RequestMeta } from "./stateless-meta.ts";
 
 const internalError = -32603;
 /** How a server of 2025-11-25 says that its user must open a page before it can answer. */
@@ -46,7 +47,7 @@ export interface Home {
  * answered with the questions, and the request waits for its repeat, which brings the answers.
  */
 export class StatelessRequest implements Relayed, Peer, Waiting {
-  readonly repeats = true;
+  readonly isRequest = true;
   readonly method: string;
   readonly params: JsonObject;
   readonly caller: Caller;
@@ -82,6 +83,10 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
   /** What the client can be asked with this request. */
   get capabilities(): Promise<JsonObject> {
     return Promise.resolve(this.#meta.capabilities);
+  }
+
+  repeats(upstream: string): boolean {
+    return this.route?.upstream === upstream;
   }
 
   get within(): Peer | undefined {
@@ -207,7 +212,7 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     const [first] = pages;
     if (first === undefined) return refused(internalError, message);
     if (!this.canAsk("elicitation/create", first))
-      return refused(missingCapability, message, {
+      return refused(modernErrors.missingCapability, message, {
         requiredCapabilities: { elicitation: { url: {} } },
       });
     const signal = this.signal.abortSignal();
@@ -226,7 +231,10 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
     if ("error" in told) {
       const error = asStatelessError(told.error, this.params);
       const { code } = error;
-      return exchange.answer(errorLine(id, error), code === missingCapability ? code : undefined);
+      return exchange.answer(
+        errorLine(id, error),
+        code === modernErrors.missingCapability ? code : undefined,
+      );
     }
     let line: string;
     try {

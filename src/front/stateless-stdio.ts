@@ -2,7 +2,7 @@ import type { JsonObject } from "../call.ts";
 import { cancelled } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { isObject } from "../wire.ts";
-import { isStateless } from "./era.ts";
+import { isStateless } from "../era.ts";
 import { Exchange, type RequestId } from "./exchange.ts";
 import type { Stateless, StatelessOptions } from "./stateless.ts";
 

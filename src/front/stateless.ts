@@ -1,7 +1,9 @@
 import type { Caller, Freshness, IsFor, JsonObject, Lists, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
+import { appsExtension, modernErrors, tasksExtension } from "../era.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { logLevels } from "../log-levels.ts";
 import type { Peer, Peers, PeerSlot } from "../peer.ts";
 import { isObject } from "../wire.ts";
 import { mustBeTask } from "./early-tasks.ts";
@@ -14,14 +16,7 @@ import { isAble, notAble } from "./questions.ts";
 import { Relay } from "./relay.ts";
 import { Routes } from "./routes.ts";
 import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
-import {
-  levels,
-  missingCapability,
-  readMeta,
-  statelessVersions,
-  wrong,
-  type RequestMeta,
-} from "./stateless-meta.ts";
+import { readMeta, statelessVersions, wrong, type RequestMeta } from "./stateless-meta.ts";
 import { StatelessRequest, type Home } from "./stateless-request.ts";
 
 const methodNotFound = -32601;
@@ -37,10 +32,6 @@ const relayed = new Set([
   "tasks/update",
   "tasks/cancel",
 ]);
-
-/** Extensions that are between a client and a server, and pass through as they are. */
-const appsExtension = "io.modelcontextprotocol/ui";
-const tasksExtension = "io.modelcontextprotocol/tasks";
 
 /** Where calls have connections of their own, these are held by those that wait for their client: fewer than there are. */
 const mostParkedAtServer = 6;
@@ -87,7 +78,7 @@ export class Stateless implements Home {
   readonly #listeners = new Set<Listener>();
   readonly #waiting = new Set<Waiting>();
   readonly #stopWatching: () => void;
-  /** The least severe level that each server was told, as an index of the levels. */
+  /** The least severe level that each server was told, as an index of the logLevels. */
   readonly #told = new Map<string, number>();
   #count = 0;
 
@@ -219,11 +210,12 @@ export class Stateless implements Home {
     if ("code" in wanted) return refuse(exchange, wanted, false);
     if (this.#listeners.size >= mostListeners)
       return refuse(exchange, { code: internalError, message: "too many subscriptions" }, false);
-    const { principal, session } = this.#options;
+    const { principal, session, listed } = this.#options;
     const own = `${session}-listener-${++this.#count}`;
     const caller = { principal, session: own, client: meta.client };
     const listener = new Listener(exchange, caller, {
       gateway: this.gateway,
+      listed,
       routes: this.#routes,
       texts: this.#texts,
       onProblem: this.onProblem,
@@ -247,7 +239,7 @@ export class Stateless implements Home {
 
   /** A log message belongs to the oldest request at that server which wants it. */
   #log(upstream: string, params: JsonObject, isFor: IsFor): void {
-    const severity = levels.indexOf(params["level"]);
+    const severity = logLevels.indexOf(params["level"]);
     for (const request of this.#running.keys()) {
       if (request.route?.upstream !== upstream || request.level > severity) continue;
       if (!isFor(request.caller)) continue;
@@ -259,7 +251,7 @@ export class Stateless implements Home {
 
   /** Has servers of the earlier era, which are told a level once for all, send what this request wants. */
   #tellLevel(meta: RequestMeta): void {
-    const params = { level: levels[meta.level] };
+    const params = { level: logLevels[meta.level] };
     for (const upstream of this.gateway.upstreams) {
       const { name } = upstream;
       if (!upstream.can("logging") || (this.#told.get(name) ?? Infinity) <= meta.level) continue;
@@ -317,7 +309,7 @@ const takesTasks = ({ extensions }: JsonObject): boolean =>
   isObject(extensions) && isObject(extensions[tasksExtension]);
 
 const needsTasks: RpcError = {
-  code: missingCapability,
+  code: modernErrors.missingCapability,
   message: `Tasks are for clients that take ${tasksExtension}`,
   data: { requiredCapabilities: { extensions: { [tasksExtension]: {} } } },
 };

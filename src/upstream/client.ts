@@ -52,7 +52,7 @@ export async function openSession(
   transport.onmessage = (message, extra) => {
     onmessage?.(message, extra);
     if ("method" in message && !("id" in message) && !ofTheSdk.has(message.method))
-      notifications.tell(message.method, message.params ?? {});
+      notifications.tell(message.method, message.params ?? {}, link.aboutOf(message));
   };
   client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
     const caller = link.askedOf(requestId);

@@ -1,6 +1,7 @@
-import type { Caller, Handle, JsonObject, Lists } from "../call.ts";
+import type { Caller, Freshness, Handle, JsonObject, Lists } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
+import type { Listener } from "./notifications.ts";
 
 /** What a server says of itself when it is initialised. */
 export interface ServerInfo {
@@ -24,13 +25,15 @@ export interface Session {
    * answer within `timeoutMs`.
    */
   list<Name extends ListName>(name: Name, timeoutMs: number): Promise<Lists[Name]>;
+  /** How long a list may be taken for fresh; undefined where its server does not say. Default: it does not. */
+  freshness?(list: ListName): Freshness | undefined;
   /** Rejects where the server does not answer at all within `timeoutMs`. */
   ping(timeoutMs: number): Promise<void>;
   /** A request outside of any call; rejects with the server's error, or when `timeoutMs` pass. */
   request(method: string, params: JsonObject, timeoutMs: number): Promise<JsonObject>;
   notify(method: string, params: JsonObject): void;
   /** Calls `listener` for each notification that is no answer to a call, and first for those that came before. */
-  onNotification(listener: (method: string, params: JsonObject) => void): void;
+  onNotification(listener: Listener): void;
 }
 
 /** A server that was initialised and can be used until it ends. */

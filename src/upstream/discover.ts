@@ -2,7 +2,7 @@ import type { JsonObject, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { isObject } from "../wire.ts";
 import type { ServerInfo } from "./connection.ts";
-import { envelope, isModern, metaKeys, modernErrors, modernVersion } from "./era.ts";
+import { envelope, isModern, metaKeys, modernErrors, modernVersion } from "../era.ts";
 import type { OwnRequests } from "./own-requests.ts";
 
 const ofTheNewerEra: ReadonlySet<number> = new Set(Object.values(modernErrors));

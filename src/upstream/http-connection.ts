@@ -242,8 +242,9 @@ export class HttpConnection {
     return this.#texts.read(text, (message, line) => {
       if (this.link.receive(message, line)) return;
       const { id, method } = message;
-      if (request !== undefined && id !== undefined && method !== undefined)
-        this.link.asks(id, request);
+      if (request !== undefined && method !== undefined)
+        if (id === undefined) this.link.isAbout(message, request);
+        else this.link.asks(id, request);
       this.transport.onmessage?.(message as unknown as JSONRPCMessage);
     });
   }

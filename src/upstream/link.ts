@@ -22,6 +22,8 @@ export class Link {
   readonly #pending = new Map<number, Pending>();
   /** Whose call a question of the upstream belongs to, by its id. */
   readonly #asked = new Map<unknown, Caller>();
+  /** Whose call a notification is about, where that shows. */
+  readonly #about = new WeakMap<object, Caller>();
   readonly #first: number;
   #next: number;
   #ended: CallError | undefined;
@@ -101,6 +103,17 @@ export class Link {
     const caller = this.#asked.get(id);
     this.#asked.delete(id);
     return caller;
+  }
+
+  /** A notification came with the answer to the call of ours with the id `own`. */
+  isAbout(notification: object, own: number): void {
+    const caller = this.#pending.get(own)?.call.caller;
+    if (caller !== undefined) this.#about.set(notification, caller);
+  }
+
+  /** Whose call a notification is about; undefined where that is not known. */
+  aboutOf(notification: object): Caller | undefined {
+    return this.#about.get(notification);
   }
 
   /** How many calls wait for their answer. */

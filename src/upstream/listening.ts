@@ -3,7 +3,7 @@ import type { JsonObject } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { after, now, settlesWithin, type Timer } from "../time.ts";
 import { isObject } from "../wire.ts";
-import { metaKeys } from "./era.ts";
+import { metaKeys } from "../era.ts";
 import type { Send } from "./link.ts";
 
 const acknowledged = "notifications/subscriptions/acknowledged";

@@ -2,9 +2,9 @@ import type { Call, Handle, JsonObject, Result } from "../call.ts";
 import { CallError, type RpcError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import { asPersonal } from "../personal.ts";
-import { isObject, toJson } from "../wire.ts";
+import { isObject, isTextKept, toJson } from "../wire.ts";
 import type { Asked } from "./client.ts";
-import { envelope, metaKeys, modernErrors, tasksExtension } from "./era.ts";
+import { envelope, metaKeys, modernErrors, tasksExtension } from "../era.ts";
 import { needsInput, withInput, type Client } from "./input.ts";
 import type { Link } from "./link.ts";
 import { followTask, isTask } from "./task.ts";
@@ -48,7 +48,7 @@ export class ModernCalls {
   readonly handle: Handle = (call) => {
     const peer = this.#options.asked.peers.of(call.caller);
     // From a client of this era it means nothing, and is for the server to leave aside.
-    if (call.params["task"] !== undefined && peer?.repeats !== true)
+    if (call.params["task"] !== undefined && peer?.isRequest !== true)
       return Promise.reject(noSuchTasks(call));
     if (peer === undefined) return this.#send(call, { peer, capabilities: {} });
     const capabilities = this.#known.get(peer);
@@ -78,10 +78,11 @@ export class ModernCalls {
   #settle(call: Call, client: Client, result: Result): Result | Promise<Result> {
     const type = result["resultType"] ?? "complete";
     if (type === "complete") {
-      delete result["resultType"]; // which other eras do not know
+      // Other eras do not know it. What is written as it came has it all the same.
+      if (!isTextKept(result)) delete result["resultType"];
       return result;
     }
-    const repeats = client.peer?.repeats === true;
+    const repeats = client.peer?.repeats?.(call.upstream) === true;
     if (needsInput(result) && mayNeedInput.has(call.method))
       return repeats ? asPersonal(result) : this.#drive(withInput, call, client, result);
     if (isTask(result) && call.method === "tools/call" && takesTasks(client.capabilities))
@@ -120,7 +121,7 @@ export class ModernCalls {
     if (rpc?.code === modernErrors.headerMismatch && (await relearn()))
       return this.#settle(call, client, await calls.handle(call));
     if (rpc === undefined || !missingCapability.includes(rpc.code)) throw error;
-    const repeats = client.peer?.repeats === true;
+    const repeats = client.peer?.repeats?.(call.upstream) === true;
     // Another client may have what this one lacks.
     if (repeats || !wantsTasks(rpc.data) || takesTasks(client.capabilities))
       throw asPersonal(error as CallError);

@@ -3,7 +3,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { isObject, parseMessages, toJson } from "../wire.ts";
 import type { ConnectionEvents } from "./connection.ts";
-import { modernVersion } from "./era.ts";
+import { modernVersion } from "../era.ts";
 import { readAnswer } from "./http-answer.ts";
 import { exchange, MessageTexts } from "./http-exchange.ts";
 import type { HttpFailure } from "./http-failures.ts";
@@ -12,7 +12,7 @@ import type { HttpTarget } from "./http-target.ts";
 import { Link } from "./link.ts";
 import type { Wire, WireListener } from "./modern-session.ts";
 import { OwnRequests } from "./own-requests.ts";
-import { nameOf, paramHeaders, paramValue, type ParamHeader } from "./param-headers.ts";
+import { nameOf, paramHeaders, paramValue, type ParamHeader } from "../param-headers.ts";
 
 /** So many redirects in a row, and no more. They keep method and body, and lead nowhere else than to the same origin. */
 const mostRedirects = 5;
@@ -148,7 +148,11 @@ export class ModernHttp implements Wire {
     const { response, url } = got;
     const onMessage = (text: string): boolean =>
       this.#texts
-        .read(text, this.#take)
+        .read(text, (message, line) => {
+          if (message["id"] === undefined && typeof id === "number")
+            this.calls.isAbout(message, id);
+          this.#take(message, line);
+        })
         .some((message) => message["id"] === id && !("method" in message));
     const common = { target: this.#target, fetcher: this.#fetcher, headers, resumes: false };
     return readAnswer({ ...common, url, stop, onMessage }, response);

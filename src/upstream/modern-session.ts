@@ -10,8 +10,9 @@ import { orCancelled } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import type { Asked } from "./client.ts";
 import type { ServerInfo, Session } from "./connection.ts";
-import { envelope } from "./era.ts";
+import { envelope } from "../era.ts";
 import type { Link, Send } from "./link.ts";
+import { ListFreshness } from "./list-freshness.ts";
 import { listPages } from "./list-pages.ts";
 import { Listening } from "./listening.ts";
 import { asAnnounced, ModernCalls } from "./modern-calls.ts";
@@ -80,6 +81,7 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
   const request = (method: string, params: JsonObject, timeoutMs: number): Promise<Result> =>
     own.ask(method, { ...params, _meta: meta }, timeoutMs);
   const levels = new Levels();
+  const freshness = new ListFreshness();
 
   /** What the older era asks of a server once, and this one says otherwise. */
   const changed = (
@@ -98,9 +100,12 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
     name: Name,
     limit: number,
   ): Promise<Lists[Name]> => {
-    const items = await listPages(name, capabilities, (method, params) =>
-      request(method, params, limit).catch(unlessUnknown),
-    );
+    freshness.begin(name);
+    const items = await listPages(name, capabilities, async (method, params) => {
+      const page = await request(method, params, limit).catch(unlessUnknown);
+      if (page !== undefined) freshness.page(name, page);
+      return page;
+    });
     if (name !== "tools" || wire.learn === undefined) return items;
     // oxlint-disable-next-line typescript/no-unnecessary-type-assertion -- the compiler wants it
     return wire.learn(items as Lists["tools"]) as Lists[Name];
@@ -117,13 +122,15 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
   });
 
   wire.listen({
-    take({ id, method, params, ...rest }) {
+    take(message) {
+      const { id, method, params, ...rest } = message;
       if (method === undefined) {
         const error = rpcError(upstream, rest["error"]);
         if (!own.receive({ id, ...rest })) listening.ended(id, error);
       } else if (id === undefined && typeof method === "string") {
         const given = isObject(params) ? params : {};
-        if (!listening.take(method, given)) notifications.tell(method, given);
+        if (!listening.take(method, given))
+          notifications.tell(method, given, calls.aboutOf(message));
       }
     },
     failed(id, error) {
@@ -139,6 +146,7 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
   return {
     info,
     list,
+    freshness: (name) => freshness.of(name),
     handle(call) {
       const done = changed(call.method, call.params, call.caller);
       return done === undefined ? clients.handle(call) : orCancelled(done, call.signal);
@@ -190,7 +198,7 @@ class Levels {
 
   of(peer: Peer | undefined): unknown {
     // A client of this era says it with each request, or wants none.
-    if (peer?.repeats === true) return undefined;
+    if (peer?.isRequest === true) return undefined;
     return (peer && this.#ofPeers.get(peer)) ?? this.#last;
   }
 }

@@ -1,6 +1,7 @@
-import type { JsonObject } from "../call.ts";
+import type { Caller, JsonObject } from "../call.ts";
 
-type Listener = (method: string, params: JsonObject) => void;
+/** `about`: whose call it is about, where that is known. */
+export type Listener = (method: string, params: JsonObject, about?: Caller) => void;
 
 /** Notifications that are kept until somebody listens; a server that sends more says too much. */
 const mostEarly = 10_000;
@@ -12,9 +13,7 @@ export class Notifications {
     if (this.#early.length < mostEarly) this.#early.push(told);
   };
 
-  tell(method: string, params: JsonObject): void {
-    this.#listener(method, params);
-  }
+  readonly tell: Listener = (...told) => this.#listener(...told);
 
   /** Calls `listener` from now on, and first for what was kept. */
   listen(listener: Listener): void {

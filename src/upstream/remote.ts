@@ -1,7 +1,17 @@
-import type { Call, Caller, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
+import type {
+  Call,
+  Caller,
+  Freshness,
+  JsonObject,
+  Lists,
+  Result,
+  Upstream,
+  Watcher,
+} from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Report, UpstreamState } from "../events.ts";
+import { clientKey } from "../peer.ts";
 import { after, every, now, type Timer } from "../time.ts";
 import { isObject } from "../wire.ts";
 import type { Connect, Connection, ServerInfo } from "./connection.ts";
@@ -126,6 +136,10 @@ export class RemoteUpstream implements Upstream {
     if (!capability.startsWith(extension)) return capabilities?.[capability] !== undefined;
     const extensions = capabilities?.["extensions"];
     return isObject(extensions) && extensions[capability.slice(extension.length)] !== undefined;
+  }
+
+  freshness(list: keyof Lists): Freshness | undefined {
+    return this.#connection?.freshness?.(list);
   }
 
   /** Resolves when its lists are known: at once from a manifest, else when the first try has ended. */
@@ -281,9 +295,14 @@ export class RemoteUpstream implements Upstream {
       },
       problem: this.#tell,
     });
-    connection.onNotification((method, params) => {
+    connection.onNotification((method, params, about) => {
       const names = changedLists[method];
-      if (names === undefined) this.#watcher?.notified(method, params);
+      if (names === undefined)
+        this.#watcher?.notified(
+          method,
+          params,
+          about && ((caller) => clientKey(caller) === clientKey(about)),
+        );
       else refresh.changed(names);
     });
     this.#moveTo("ready");

@@ -1,6 +1,16 @@
-import type { Call, Caller, IsFor, JsonObject, Lists, Result, Upstream, Watcher } from "../call.ts";
+import type {
+  Call,
+  Caller,
+  Freshness,
+  IsFor,
+  JsonObject,
+  Lists,
+  Result,
+  Upstream,
+  Watcher,
+} from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import type { Peer, Peers } from "../peer.ts";
+import { clientKey, type Peer, type Peers } from "../peer.ts";
 import { implementation } from "../version.ts";
 import { LeasePool } from "./lease-pool.ts";
 import type { RemoteUpstream } from "./remote.ts";
@@ -76,11 +86,15 @@ export class SharedUpstream implements Upstream {
     return this.#remote.can(capability);
   }
 
+  freshness(list: keyof Lists): Freshness | undefined {
+    return this.#remote.freshness(list);
+  }
+
   watch(watcher: Watcher): void {
     this.#watcher = watcher;
     this.#remote.watch({
       changed: () => watcher.changed(),
-      notified: (method, params) => this.#notified(method, params),
+      notified: (method, params, isAbout) => this.#notified(method, params, isAbout),
     });
   }
 
@@ -89,10 +103,10 @@ export class SharedUpstream implements Upstream {
     const { caller, method } = call;
     const peer = this.#asks && method !== "logging/setLevel" ? this.#peerOf(caller) : undefined;
     if (peer === undefined) return this.#remote.ready(call);
-    const place = this.#places.get(keyOf(caller));
+    const place = this.#places.get(clientKey(caller));
     if (place !== undefined) return place.ready(call);
     return peer.capabilities.then(async (capabilities) => {
-      if (peer.repeats === true && canBeAsked(capabilities))
+      if (peer.isRequest === true && canBeAsked(capabilities))
         return this.#leases.ready(call, capabilities);
       await this.#placeOf(caller, peer, capabilities).ready(call);
     });
@@ -101,10 +115,10 @@ export class SharedUpstream implements Upstream {
   readonly handle = (call: Call): Promise<Result> => {
     if (call.method === "logging/setLevel") return this.#setLevel(call);
     if (this.#asks) {
-      const place = this.#places.get(keyOf(call.caller));
+      const place = this.#places.get(clientKey(call.caller));
       if (place !== undefined && place !== this.#remote) return place.handle(call);
       const peer = place === undefined ? this.#peerOf(call.caller) : undefined;
-      if (peer?.repeats === true)
+      if (peer?.isRequest === true)
         return peer.capabilities.then((capabilities) =>
           canBeAsked(capabilities) ? this.#leases.handle(call, capabilities) : this.#share(call),
         );
@@ -116,8 +130,8 @@ export class SharedUpstream implements Upstream {
   scopeOf({ caller }: Call): string | undefined {
     const peer = this.#asks ? this.#peerOf(caller) : undefined;
     if (peer === undefined) return "";
-    if (peer.repeats === true) return undefined;
-    const key = keyOf(caller);
+    if (peer.isRequest === true) return undefined;
+    const key = clientKey(caller);
     return this.#places.get(key) === this.#remote ? "" : key;
   }
 
@@ -175,15 +189,15 @@ export class SharedUpstream implements Upstream {
   }
 
   #placeOf(caller: Caller, peer: Peer, capabilities: JsonObject): RemoteUpstream {
-    const key = keyOf(caller);
+    const key = clientKey(caller);
     const found = this.#places.get(key);
     // A session that has gone meanwhile would keep its connection for ever.
     const isThere = this.#options.peers.of(caller) === peer && !this.#closed;
     if (found !== undefined || !isThere) return found ?? this.#remote;
     const place = canBeAsked(capabilities)
-      ? this.#open(peer, (other) => keyOf(other) === key)
+      ? this.#open(peer, (other) => clientKey(other) === key)
       : this.#remote;
-    if (peer.repeats !== true) this.#places.set(key, place);
+    if (peer.isRequest !== true) this.#places.set(key, place);
     const level = this.#levels.get(key);
     if (level !== undefined && place !== this.#remote) void this.#tell(place, level);
     return place;
@@ -205,9 +219,9 @@ export class SharedUpstream implements Upstream {
 
   /** No connection is opened for it. */
   #setLevel(call: Call): Promise<Result> {
-    const key = keyOf(call.caller);
+    const key = clientKey(call.caller);
     const peer = this.#peerOf(call.caller);
-    if (peer !== undefined && peer.repeats !== true) this.#levels.set(key, call);
+    if (peer !== undefined && peer.isRequest !== true) this.#levels.set(key, call);
     const place = this.#places.get(key);
     return place === undefined || place === this.#remote ? this.#share(call) : place.handle(call);
   }
@@ -219,8 +233,8 @@ export class SharedUpstream implements Upstream {
   }
 
   /** A log message goes to those alone whose calls it can be about. */
-  #notified(method: string, params: JsonObject): void {
-    const isFor = method === "notifications/message" ? this.#callers() : undefined;
+  #notified(method: string, params: JsonObject, isAbout: IsFor | undefined): void {
+    const isFor = method === "notifications/message" ? (isAbout ?? this.#callers()) : undefined;
     this.#watcher?.notified(method, params, isFor);
   }
 
@@ -237,8 +251,6 @@ export class SharedUpstream implements Upstream {
         : this.#options.peers.of(caller) === only;
   }
 }
-
-const keyOf = ({ peer, session }: Caller): string => peer ?? session;
 
 const canBeAsked = (capabilities: JsonObject): boolean =>
   askable.some((name) => capabilities[name] !== undefined);

@@ -1,5 +1,5 @@
 import type { ServerInfo } from "./connection.ts";
-import { isModern } from "./era.ts";
+import { isModern } from "../era.ts";
 
 /** With what a connection is begun: each of the eras has its own. */
 export type Opening = "discover" | "initialize";

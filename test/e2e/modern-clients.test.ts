@@ -331,6 +331,26 @@ describe("requests without a session on stdio, line by line", () => {
     expect(JSON.parse(textOf(told.result ?? {}))).toEqual([["logging/setLevel", "warning"]]);
   });
 
+  it("listen to a server that was killed and has come back", async () => {
+    const client = startServers({ up: odd({ resources: "x:1" }) });
+    const call = async (name: string, args: JsonObject = {}): Promise<string> => {
+      const params = { name: `up__${name}`, arguments: args };
+      return textOf((await modern(client, "tools/call", params)).result ?? {});
+    };
+    void modern(client, "subscriptions/listen", {
+      notifications: { resourceSubscriptions: ["x:1"] },
+    });
+    const noted = (method: string): JsonObject[] =>
+      client.messages.filter((message) => message["method"] === `notifications/${method}`);
+    await client.until(() => noted("subscriptions/acknowledged").length > 0);
+    process.kill(Number(await call("pid")), "SIGKILL");
+    // oxlint-disable-next-line no-await-in-loop -- it waits
+    while (!(await call("told")).includes("resources/subscribe"));
+    await call("update", { uri: "x:1" });
+    await client.until(() => noted("resources/updated").length > 0);
+    expect(noted("resources/updated")).toMatchObject([{ params: { uri: "x:1" } }]);
+  });
+
   it("listen until the gateway ends that", async () => {
     const client = startServers({ up: odd() });
     const listening = modern(client, "subscriptions/listen", {

@@ -76,6 +76,22 @@ describe("a client that listens", () => {
     });
   });
 
+  it("waits for a server that is not there yet to hear of its resources", async () => {
+    let come = (): void => {};
+    const listed = new Promise<void>((resolve) => (come = resolve));
+    const world = setUpStateless(() => Promise.resolve({}), { listed: () => listed, later: true });
+    const wanted = { notifications: { resourceSubscriptions: ["x:1"] } };
+    const sent = world.send("subscriptions/listen", wanted);
+    await settle(1000);
+    expect(sent.notes).toEqual([]);
+    world.connect();
+    come();
+    await settle();
+    expect(sent.notes).toMatchObject([
+      { params: { notifications: { resourceSubscriptions: ["x:1"] } } },
+    ]);
+  });
+
   it("hears of a resource by the name that it knows", async () => {
     const { listen, updated } = setUp();
     const sent = await listen({ resourceSubscriptions: ["holdfast://up/x:1"] });

@@ -10,19 +10,28 @@ const inputSchema = {
     region: { type: "string", "x-mcp-header": "Region" },
     place: { type: "object", properties: { floor: { type: "integer", "x-mcp-header": "Floor" } } },
     dry: { type: "boolean", "x-mcp-header": "Dry" },
-    share: { type: "number", "x-mcp-header": "Share" },
-    bad: { type: "string", "x-mcp-header": "no token" },
-    list: {
-      type: "array",
-      items: { properties: { in: { type: "string", "x-mcp-header": "In" } } },
-    },
   },
 };
-const find = (name: string) =>
-  name === "up__do" ? tool({ definition: { name, inputSchema } }) : undefined;
+/** Finds the one tool, with that schema. */
+const finding = (schema: JsonObject) => (name: string) =>
+  name === "up__do" ? tool({ definition: { name, inputSchema: schema } }) : undefined;
+const find = finding(inputSchema);
+
+/** No client may call it by HTTP. */
+const wrongSchema = {
+  type: "object",
+  properties: {
+    region: { type: "string", "x-mcp-header": "Region" },
+    share: { type: "number", "x-mcp-header": "Share" },
+  },
+};
 
 /** A call of the tool with these arguments, and its headers as they should be, with some otherwise. */
-function check(args: JsonObject, headers: Record<string, string | undefined>) {
+function check(
+  args: JsonObject,
+  headers: Record<string, string | undefined>,
+  schema: JsonObject = inputSchema,
+) {
   const params = { name: "up__do", arguments: args, _meta: metaOf() };
   return mismatch(
     {
@@ -32,7 +41,7 @@ function check(args: JsonObject, headers: Record<string, string | undefined>) {
       ...headers,
     },
     { method: "tools/call", params },
-    find,
+    finding(schema),
   );
 }
 
@@ -73,7 +82,7 @@ describe("the headers that repeat what is in a request", () => {
   });
 
   it("are not asked for where the schema may not ask for them", () => {
-    expect(check({ share: 0.5, bad: "x", list: [{ in: "y" }] }, {})).toBeUndefined();
+    expect(check({ region: "a", share: 0.5 }, {}, wrongSchema)).toBeUndefined();
   });
 
   it("are not compared with what the body lacks, which is told as such", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isStateless } from "../../src/front/era.ts";
+import { isStateless } from "../../src/era.ts";
 import { readMeta } from "../../src/front/stateless-meta.ts";
 import { metaOf } from "../support/stateless.ts";
 

@@ -60,7 +60,7 @@ describe("a request without a session", () => {
     const [first, second] = callers.map((caller) => peers.of(caller));
     expect(await first?.capabilities).toEqual({ roots: {} });
     expect(await second?.capabilities).toEqual({ sampling: {} });
-    expect(first?.repeats).toBe(true);
+    expect([first?.repeats?.("up"), first?.repeats?.("other")]).toEqual([true, false]);
     exchange.cancel(cancelled("enough"));
     await settle();
     expect(callers.map((caller) => peers.of(caller) !== undefined)).toEqual([false, true]);

@@ -28,8 +28,15 @@ export interface Sent {
   code: number | undefined;
 }
 
+interface Options {
+  readonly slot?: PeerSlot;
+  readonly listed?: () => Promise<void>;
+  /** Whether the upstream comes only with `connect`. */
+  readonly later?: boolean;
+}
+
 /** A client without sessions over the upstream `up`, which has the tool `do` and the resource `x:1`. */
-export function setUpStateless(handle: Handle, options: { readonly slot?: PeerSlot } = {}) {
+export function setUpStateless(handle: Handle, { later = false, ...options }: Options = {}) {
   let watcher: Watcher | undefined;
   let lists: Lists = {
     tools: [{ name: "do", inputSchema: { type: "object" } }],
@@ -45,7 +52,8 @@ export function setUpStateless(handle: Handle, options: { readonly slot?: PeerSl
     watch: (given) => (watcher = given),
   });
   const gateway = new Gateway(names);
-  gateway.use([{ upstream: up, shelf: shelf("up"), stack: [] }], names);
+  const connect = (): void => gateway.use([{ upstream: up, shelf: shelf("up"), stack: [] }], names);
+  if (!later) connect();
   const problems: string[] = [];
   const peers = new Peers();
   const stateless = new Stateless(gateway, {
@@ -78,5 +86,5 @@ export function setUpStateless(handle: Handle, options: { readonly slot?: PeerSl
     watcher?.changed();
   };
   const notified = (method: string, params: JsonObject): void => watcher?.notified(method, params);
-  return { stateless, send, setLists, notified, left, peers, problems };
+  return { stateless, send, connect, setLists, notified, left, peers, problems };
 }

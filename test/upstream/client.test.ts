@@ -45,7 +45,7 @@ it("tells what a server says at once, before the answer that comes behind it", a
   const transport = serverWith([]);
   const session = await openSession("up", transport, 1000, asked, link);
   const heard: unknown[] = [];
-  session.onNotification((...told) => heard.push(told));
+  session.onNotification((method, params) => heard.push([method, params]));
   sayOn(transport, { method: "notifications/message", params: { level: "info" } });
   expect(heard).toEqual([["notifications/message", { level: "info" }]]);
   // These are about requests of the SDK's.

@@ -28,6 +28,19 @@ describe("Link", () => {
     expect(link.inFlight).toBe(0);
   });
 
+  it("knows whose call a notification is about, for as long as the call is under way", async () => {
+    const { link, sent, answer } = setUp();
+    const own = call();
+    const result = link.handle(own);
+    const id = Number(sent[0]?.["id"]);
+    const [note, late] = [{ method: "notifications/message" }, { method: "notifications/message" }];
+    link.isAbout(note, id);
+    answer(0, { result: ok() });
+    await result;
+    link.isAbout(late, id);
+    expect([link.aboutOf(note), link.aboutOf(late)]).toEqual([own.caller, undefined]);
+  });
+
   it("passes parameters and _meta as they are, and a progress token of its own only where progress is wanted", () => {
     const { link, sent } = setUp();
     void link.handle(call({ params: { name: "do", arguments: { a: [1] }, other: true } }));

@@ -251,7 +251,7 @@ describe("a server of the newer era by HTTP", () => {
         tell("notifications/tools/list_changed");
       },
     });
-    connection.onNotification((...told) => heard.push(told));
+    connection.onNotification((method, params) => heard.push([method, params]));
     while (heard.length === 0) await new Promise(setImmediate);
     expect(heard).toEqual([["notifications/tools/list_changed", {}]]);
     expect(seen[1]?.headers).toMatchObject({ "mcp-method": "subscriptions/listen" });

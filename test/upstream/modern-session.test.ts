@@ -7,6 +7,7 @@ import { isPersonal } from "../../src/personal.ts";
 import { Link } from "../../src/upstream/link.ts";
 import { openModern, type Wire, type WireListener } from "../../src/upstream/modern-session.ts";
 import { OwnRequests } from "../../src/upstream/own-requests.ts";
+import { completeLine } from "../../src/front/stateless-answers.ts";
 import { resultLine } from "../../src/wire.ts";
 import { call, ok, outcomeOf } from "../support/calls.ts";
 
@@ -30,6 +31,7 @@ interface Over {
   readonly capabilities?: JsonObject;
   readonly peer?: Partial<Peer> & { readonly can?: JsonObject };
   readonly learn?: NonNullable<Wire["learn"]>;
+  readonly lists?: Record<string, Say>;
 }
 
 /** A session with a server that answers calls in turn, and all else with nothing in it. */
@@ -51,10 +53,11 @@ async function setUp(says: readonly (JsonObject | Say)[] = [], over: Over = {}) 
     const members = typeof say === "function" ? say(received) : say;
     if (members !== undefined) queueMicrotask(() => answer(received, members));
   };
-  const lists: Record<string, JsonObject> = {
+  const lists: Record<string, JsonObject | Say> = {
     "tools/list": { result: { resultType: "complete", tools: [{ name: "a" }, { name: "b" }] } },
     "resources/templates/list": { error: { code: -32601, message: "unknown" } },
     "server/discover": { error: { code: -32603, message: "not now" } },
+    ...over.lists,
   };
   const calls = new Link("up", send);
   const own = new OwnRequests("up", send);
@@ -143,12 +146,15 @@ describe("a call", () => {
   it("passes a large answer on as it came", async () => {
     const { session, sent, answer } = await setUp();
     const large = { resultType: "complete", ...ok("x".repeat(100_000)) };
+    const types = (line: string): number => line.split('"resultType"').length - 1;
     const answered = session.handle(call());
     await vi.advanceTimersByTimeAsync(0);
     const message = sent[0] as Message;
     const line = JSON.stringify({ jsonrpc: "2.0", id: message.id, result: large });
     answer(message, { result: large }, line);
-    expect(JSON.parse(resultLine(7, await answered))).toMatchObject({ id: 7, result: large });
+    const result = await answered;
+    expect(JSON.parse(resultLine(7, result))).toMatchObject({ id: 7, result: large });
+    expect(types(completeLine(7, "tools/call", result))).toBe(1);
   });
 
   it("fails where the answer is of a kind that nobody knows, or that does not belong there", async () => {
@@ -193,7 +199,7 @@ describe("a call", () => {
     peers.join("new", {
       capabilities: Promise.resolve({}),
       ask: () => Promise.reject(),
-      repeats: true,
+      isRequest: true,
     });
     const caller = { principal: "p", session: "new", client: "" };
     await session.handle(call({ method: "logging/setLevel", params: { level: "debug" } }));
@@ -211,7 +217,7 @@ describe("a call", () => {
   });
 
   it("of a client of this era is sent with whatever it holds", async () => {
-    const { session, sent } = await setUp([complete()], { peer: { repeats: true } });
+    const { session, sent } = await setUp([complete()], { peer: { isRequest: true } });
     await session.handle(call({ params: { name: "do", task: {} } }));
     expect(sent[0]?.params).toMatchObject({ name: "do", task: {} });
   });
@@ -364,7 +370,7 @@ describe("a server that needs input", () => {
 
   it("has its question passed on as it is to a client that repeats its calls, which is that client's alone", async () => {
     const { session, sent, asked } = await setUp([needs({ a: form }, "s1"), complete()], {
-      peer: { repeats: true },
+      peer: { repeats: () => true },
     });
     const question = await session.handle(call());
     expect(question).toEqual(needs({ a: form }, "s1")["result"]);
@@ -373,6 +379,41 @@ describe("a server that needs input", () => {
     await session.handle(call({ params: again }));
     expect(sent[1]?.params).toMatchObject(again);
     expect(asked).toEqual([]);
+  });
+
+  it("asks such a client where its own request is at another server, as with a step of a chain", async () => {
+    const { session, asked } = await setUp([needs({ a: form }), complete("done")], {
+      peer: { isRequest: true, repeats: (upstream) => upstream === "holdfast" },
+    });
+    expect(await session.handle(call())).toMatchObject(ok("done"));
+    expect(asked).toEqual([["elicitation/create", form.params]]);
+  });
+});
+
+describe("a list", () => {
+  const page = (members: JsonObject): JsonObject => ({
+    result: { resultType: "complete", tools: [], ...members },
+  });
+
+  it("is as fresh as its least fresh page, and less as time goes by", async () => {
+    const pages = [
+      page({ ttlMs: 5000, cacheScope: "public", nextCursor: "2" }),
+      page({ ttlMs: 3000, cacheScope: "private" }),
+    ];
+    const { session } = await setUp([], { lists: { "tools/list": () => pages.shift() } });
+    expect(session.freshness?.("tools")).toBeUndefined();
+    await session.list("tools", 1000);
+    expect(session.freshness?.("tools")).toEqual({ ttlMs: 3000, cacheScope: "private" });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(session.freshness?.("tools")).toMatchObject({ ttlMs: 2000 });
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(session.freshness?.("tools")).toMatchObject({ ttlMs: 0 });
+  });
+
+  it("is stale at once, and one user's, where its server says nothing of that", async () => {
+    const { session } = await setUp();
+    await session.list("tools", 1000);
+    expect(session.freshness?.("tools")).toEqual({ ttlMs: 0, cacheScope: "private" });
   });
 });
 
@@ -477,7 +518,7 @@ describe("a tool that runs as a task", () => {
   });
 
   it("is handed to a client that knows such tasks", async () => {
-    const { session, sent } = await setUp([created], { peer: { can: tasks, repeats: true } });
+    const { session, sent } = await setUp([created], { peer: { can: tasks, repeats: () => true } });
     expect(await session.handle(call())).toEqual(created["result"]);
     expect(sent).toHaveLength(1);
   });

@@ -4,6 +4,7 @@ import { Cancel } from "../../src/cancel.ts";
 import { cancelled, CallError } from "../../src/errors.ts";
 import { Peers, PeerSlot, type Peer } from "../../src/peer.ts";
 import type { Connection } from "../../src/upstream/connection.ts";
+import type { Listener } from "../../src/upstream/notifications.ts";
 import { RemoteUpstream } from "../../src/upstream/remote.ts";
 import { SharedUpstream } from "../../src/upstream/shared.ts";
 import { call as callOf, ok, outcomeOf } from "../support/calls.ts";
@@ -55,7 +56,7 @@ function setUp({ asks = true, silent = false } = {}) {
   /** A client of the newer era, for one request. */
   const joinOnce = (key: string, capabilities: JsonObject, within?: Peer): Caller => {
     const ask = (): Promise<Result> => Promise.resolve({ key });
-    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, repeats: true, within });
+    peers.join(key, { capabilities: Promise.resolve(capabilities), ask, isRequest: true, within });
     return { principal: "local", session: "none", client: "", peer: key };
   };
   return { shared, peers, peer, connections, notes, send, where, join, joinOnce };
@@ -69,7 +70,7 @@ interface Fake {
   readonly calls: Call[];
   closed: boolean;
   finish: () => void;
-  notify: (method: string, params: JsonObject) => void;
+  notify: Listener;
 }
 
 function fakeConnection(number: number, peer: Peer): Fake {
@@ -235,6 +236,20 @@ describe("a log message", () => {
       return [a, c];
     });
     expect([a, b, c].map((caller) => different(caller))).toEqual([false, false, false]);
+  });
+
+  it("is for the one whose call it came with, where that shows", async () => {
+    const { send, join, connections, notes } = setUp({ asks: false });
+    const [a, b] = [join("a", {}), join("b", {})];
+    const sending = [send(a, wait), send(b, wait)];
+    await send(stdio);
+    connections[0]?.notify("notifications/message", {}, b);
+    connections[0]?.notify("notifications/resources/updated", {}, b);
+    connections[0]?.finish();
+    await Promise.all(sending);
+    expect([notes[0]?.isFor?.(a), notes[0]?.isFor?.(b)]).toEqual([false, true]);
+    // This is for whoever has subscribed.
+    expect(notes[1]?.isFor).toBeUndefined();
   });
 
   it("is for everybody where nobody has any", async () => {

@@ -2,8 +2,9 @@
  * Two eras of the protocol are alive. From this version on there is no session: each request says for itself what
  * it is, who sends it and what that client can do.
  */
-import type { JsonObject } from "../call.ts";
-import { implementation } from "../version.ts";
+import type { JsonObject } from "./call.ts";
+import { implementation } from "./version.ts";
+import { isObject } from "./wire.ts";
 
 /** The version of the newer era that we speak. */
 export const modernVersion = "2026-07-28";
@@ -25,8 +26,10 @@ export const metaKeys = {
 
 /** The extension by which a server answers a call with a task. */
 export const tasksExtension = `${prefix}tasks`;
+/** The extension by which a tool has a user interface (MCP Apps). */
+export const appsExtension = `${prefix}ui`;
 
-/** Errors that only a server of the newer era gives. */
+/** Errors of the newer era alone. */
 export const modernErrors = {
   headerMismatch: -32020,
   missingCapability: -32021,
@@ -39,3 +42,14 @@ export const envelope = (capabilities: JsonObject): JsonObject => ({
   [metaKeys.clientInfo]: implementation,
   [metaKeys.clientCapabilities]: capabilities,
 });
+
+/** Whether a client's request is of the newer era, by what it says of itself. */
+export function isStateless({ method, params }: JsonObject): boolean {
+  if (method === "server/discover") return true;
+  const meta = isObject(params) ? params["_meta"] : undefined;
+  return (
+    isObject(meta) &&
+    (meta[metaKeys.protocolVersion] !== undefined ||
+      meta[metaKeys.clientCapabilities] !== undefined)
+  );
+}

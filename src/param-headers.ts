@@ -1,8 +1,8 @@
 /*
  * Arguments that a tool wants to have in headers of the HTTP request, too: `x-mcp-header` in its inputSchema.
  */
-import type { JsonObject, ToolDefinition } from "../call.ts";
-import { isObject } from "../wire.ts";
+import type { JsonObject, ToolDefinition } from "./call.ts";
+import { isObject } from "./wire.ts";
 
 const annotation = "x-mcp-header";
 const prefix = "Mcp-Param-";
@@ -62,16 +62,23 @@ function wrong(
     : undefined;
 }
 
-/** The value of an argument as a header has it; undefined where there is none. */
-export function paramValue(args: unknown, path: readonly string[]): string | undefined {
+/** The value at a path of the arguments; undefined where there is none, or null. */
+export function argumentAt(args: unknown, path: readonly string[]): unknown {
   let value: unknown = args;
   for (const property of path) value = isObject(value) ? value[property] : undefined;
+  return value ?? undefined;
+}
+
+/** The value of an argument as a header has it; undefined where there is none. */
+export function paramValue(args: unknown, path: readonly string[]): string | undefined {
+  const value = argumentAt(args, path);
   return ["string", "number", "boolean"].includes(typeof value)
     ? headerValue(String(value))
     : undefined;
 }
 
-const sentinel = /^=\?base64\?.*\?=$/;
+const sentinel = /^=\?base64\?(.*)\?=$/;
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const plain = /^(?:[!-~](?:[ -~]*[!-~])?)?$/;
 
 /** A text as a header can have it: as it is, else in Base64. */
@@ -80,8 +87,15 @@ export const headerValue = (text: string): string =>
     ? text
     : `=?base64?${Buffer.from(text).toString("base64")}?=`;
 
-/** What of a request names what it is about, for its `Mcp-Name`. */
-const nameMembers: Readonly<Record<string, string>> = {
+/** What a header stands for; undefined where it is encoded wrongly. */
+export function headerText(value: string): string | undefined {
+  const [, inner] = sentinel.exec(value) ?? [];
+  if (inner === undefined) return value;
+  return base64.test(inner) ? Buffer.from(inner, "base64").toString("utf8") : undefined;
+}
+
+/** The parameter that names what a request is about, for its `Mcp-Name`, by method. */
+export const nameMembers: Readonly<Record<string, string>> = {
   "tools/call": "name",
   "prompts/get": "name",
   "resources/read": "uri",
@@ -90,6 +104,7 @@ const nameMembers: Readonly<Record<string, string>> = {
   "tasks/cancel": "taskId",
 };
 
+/** What a request is about, for its `Mcp-Name`. */
 export function nameOf(method: string, params: JsonObject): string | undefined {
   const member = nameMembers[method];
   const name = member === undefined ? undefined : params[member];

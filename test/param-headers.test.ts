@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { JsonObject } from "../../src/call.ts";
-import { headerValue, nameOf, paramHeaders, paramValue } from "../../src/upstream/param-headers.ts";
+import type { JsonObject } from "../src/call.ts";
+import { headerValue, nameOf, paramHeaders, paramValue } from "../src/param-headers.ts";
 
 const headersOf = (properties: JsonObject, over: JsonObject = {}) =>
   paramHeaders({ name: "t", inputSchema: { type: "object", properties, ...over } });
