@@ -244,7 +244,7 @@ describe("several clients of a server of the older era that asks", () => {
       await client.connect(new StreamableHTTPClientTransport(new URL(url)));
       atTestEnd(() => client.close());
       return async (tool: string, args: JsonObject = {}) =>
-        textOf((await client.callTool({ name: `m__${tool}`, arguments: args })) as JsonObject);
+        textOf(await client.callTool({ name: `m__${tool}`, arguments: args }));
     };
     return { server, join };
   };
