@@ -108,8 +108,9 @@ export function startServer(
     peers: asked.peers,
     peer: asked.peer,
     predecessor: predecessor?.shared,
-    open: (peer, idleMs = idleStopMs) =>
-      new RemoteUpstream({
+    open(peer, idleMs = idleStopMs) {
+      let isNew = true;
+      return new RemoteUpstream({
         name,
         startTimeoutMs,
         idleStopMs: idleMs,
@@ -117,8 +118,14 @@ export function startServer(
         report: (event) => event.type === "upstream.state" || report(event),
         accept: (_list, items) => Promise.resolve(items),
         connect: withoutLists(connectFor(peer)),
-        remember: () => {},
-      }),
+        manifest: known,
+        remember() {
+          // Connected anew, or changed: what was read there may be no more.
+          if (!isNew) services.invalidate({ upstream: name });
+          isNew = false;
+        },
+      });
+    },
   });
   return { remote, shared, manifest, epoch: new Epoch() };
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { CallError, messageOf } from "../errors.ts";
+import { now } from "../time.ts";
 import type { Authorisation, OAuthFile, Wanted } from "./oauth-file.ts";
 import { oauthLibrary, renewed, type OAuthSettings } from "./oauth-library.ts";
 
@@ -106,7 +107,7 @@ export class HttpAuth {
   async #renewNow(used: string | undefined): Promise<void> {
     await this.load();
     if (this.#token !== used || this.#kept.tokens?.refresh_token === undefined) return;
-    if (this.#failure !== undefined && Date.now() < this.#failure.until) throw this.#failure.error;
+    if (this.#failure !== undefined && now() < this.#failure.until) throw this.#failure.error;
     const { file, server, settings, problem } = this.#options;
     let made: Authorisation | undefined;
     try {
@@ -119,7 +120,7 @@ export class HttpAuth {
       this.#failure = undefined;
     } catch (error) {
       if (made === undefined) {
-        this.#failure = { error, until: Date.now() + pauseAfterFailure };
+        this.#failure = { error, until: now() + pauseAfterFailure };
         throw error;
       }
       this.#take(made);

@@ -2,7 +2,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
-import { openSession, plainMessage, type Asked } from "./client.ts";
+import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo } from "./connection.ts";
 import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
@@ -52,9 +52,11 @@ export async function connectHttp(
   try {
     return await open(http, target, asked, left(timeoutMs), abandon);
   } catch (error) {
-    if (!olderServer.includes(http.refusedInitialize ?? 0)) throw error;
+    const isOfSse = olderServer.includes(http.refusedInitialize ?? 0);
+    if (!isOfSse && !(error instanceof CallError && isAnswer(error.cause))) throw error;
     const found = isOlder ? await modern(left(probePatience)) : undefined;
     if (found !== undefined) return found;
+    if (!isOfSse) throw error;
     const sse = new HttpConnection(target, "sse", options);
     return open(sse, target, asked, left(longestSecondTry), abandon).catch((second: unknown) => {
       const why = `${messageOf(error)}; and by SSE: ${messageOf(second)}`;

@@ -1,6 +1,6 @@
 import type { Call, Caller, IsFor, JsonObject, Result } from "../call.ts";
 import { canonical } from "../canonical.ts";
-import { CallError } from "../errors.ts";
+import { CallError, type FailureCode } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import type { RemoteUpstream } from "./remote.ts";
 import { Waiters } from "./waiters.ts";
@@ -47,12 +47,12 @@ export class LeasePool {
     let leased = this.#find(key, capabilities);
     while (leased === undefined) {
       // oxlint-disable-next-line no-await-in-loop -- another may have been faster
-      await this.#waiters.wait(call, () => overloaded(this.#upstream));
+      await this.#waiters.wait(call, this.#overloaded).catch(unsent(this.#overloaded));
       leased = this.#find(key, capabilities);
     }
     leased.isBusy = true;
     try {
-      await leased.remote.ready(call);
+      await leased.remote.ready(call)?.catch(unsent(this.#connecting));
       return await leased.remote.handle(call);
     } finally {
       leased.isBusy = false;
@@ -70,9 +70,19 @@ export class LeasePool {
   }
 
   async close(): Promise<void> {
-    this.#waiters.refuse(overloaded(this.#upstream));
+    this.#waiters.refuse(this.#overloaded());
     await Promise.all([...this.#all].map(({ remote }) => remote.close()));
   }
+
+  readonly #overloaded = (): CallError =>
+    notSent(
+      "overloaded",
+      `all ${most} connections to ${this.#upstream} are in use`,
+      this.#upstream,
+    );
+
+  readonly #connecting = (): CallError =>
+    notSent("unavailable", `${this.#upstream} is still connecting`, this.#upstream);
 
   /** One that is free, or new; undefined where all are busy. */
   #find(key: string, capabilities: JsonObject): Leased | undefined {
@@ -106,9 +116,12 @@ function isUsedBy({ remote }: Leased, { peer, session }: Caller): boolean {
   return false;
 }
 
-const overloaded = (upstream: string): CallError =>
-  new CallError("overloaded", `all ${most} connections to ${upstream} are in use`, {
-    outcome: "failed",
-    upstream,
-    local: true,
-  });
+const notSent = (code: FailureCode, why: string, upstream: string): CallError =>
+  new CallError(code, why, { outcome: "failed", upstream, local: true });
+
+/** The end of an attempt's time says nothing of the server while nothing was sent to it. */
+const unsent =
+  (instead: () => CallError) =>
+  (reason: unknown): never => {
+    throw reason instanceof CallError && reason.code === "timeout" ? instead() : reason;
+  };

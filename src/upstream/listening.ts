@@ -1,7 +1,7 @@
 import { backoff } from "../backoff.ts";
 import type { JsonObject } from "../call.ts";
 import { CallError } from "../errors.ts";
-import { after, type Timer } from "../time.ts";
+import { after, now, settlesWithin, type Timer } from "../time.ts";
 import { isObject } from "../wire.ts";
 import { metaKeys } from "../era.ts";
 import type { Send } from "./link.ts";
@@ -18,8 +18,12 @@ const listChanges: Readonly<Record<string, string>> = {
 
 /** Between two openings of a stream that does not stay open. */
 const pauses = { initialDelayMs: 250, factor: 2, maxDelayMs: 30_000, jitter: "quarter" } as const;
-/** So many openings in a row that came to nothing are told. */
+/** Milliseconds that a stream stays open for the pauses to start anew. */
+const longLived = 5000;
+/** So many openings in a row that came to nothing, or to little, are told. */
 const worthTelling = 4;
+/** Milliseconds that a server has to agree to tell of a resource. */
+const patience = 10_000;
 
 export interface ListeningOptions {
   readonly upstream: string;
@@ -36,9 +40,13 @@ export class Listening {
   readonly #all = new Set<Stream>();
   /** By the id of the request that keeps each open. */
   readonly #streams = new Map<unknown, Stream>();
-  readonly #watched = new Set<string>();
+  /** Resources that the one stream for them tells of. */
+  #watched: readonly string[] = [];
   #watching: Stream | undefined;
+  /** Settles when the change of these that is under way has ended. */
+  #changing: Promise<void> | undefined;
   #count = 0;
+  #closed = false;
 
   constructor(options: ListeningOptions) {
     this.#options = options;
@@ -54,14 +62,12 @@ export class Listening {
     if (Object.keys(filter).length > 0) await this.#open(filter).agreed;
   }
 
-  /** Listens to changes of a resource, too. Rejects where the server does not tell of them. */
+  /** Listens to changes of a resource, too. Rejects where the server does not tell of them, or does not say so within 10 s. */
   async watch(uri: string): Promise<void> {
-    if (this.#watched.has(uri)) return;
-    this.#watched.add(uri);
-    const filter = await this.#watchAll();
-    const told = filter?.["resourceSubscriptions"];
-    if (Array.isArray(told) && told.includes(uri)) return;
-    this.#watched.delete(uri);
+    const isTold = await this.#inTurn(
+      async () => this.#watched.includes(uri) || this.#watchAll([...this.#watched, uri], uri),
+    );
+    if (isTold) return;
     const { upstream } = this.#options;
     const message = `${upstream} does not tell of changes of ${uri}`;
     throw new CallError("upstream_error", message, {
@@ -72,7 +78,10 @@ export class Listening {
   }
 
   async unwatch(uri: string): Promise<void> {
-    if (this.#watched.delete(uri)) await this.#watchAll();
+    await this.#inTurn(async () => {
+      const rest = this.#watched.filter((watched) => watched !== uri);
+      if (rest.length < this.#watched.length) await this.#watchAll(rest);
+    });
   }
 
   /** Takes a notification that belongs to a stream; tells whether it does. */
@@ -102,19 +111,40 @@ export class Listening {
   }
 
   close(): void {
+    this.#closed = true;
     for (const stream of this.#all) stream.close();
   }
 
-  /** One stream for all resources, which takes the place of the last when it is open. Answers what is told on it. */
-  async #watchAll(): Promise<JsonObject | undefined> {
+  /** One change after the other, since each goes on from what the last has come to. */
+  async #inTurn<Value>(change: () => Promise<Value>): Promise<Value> {
+    // oxlint-disable-next-line no-await-in-loop -- another may have been faster
+    while (this.#changing !== undefined) await this.#changing;
+    const changed = change();
+    const done = (): void => (this.#changing = undefined);
+    this.#changing = changed.then(done, done);
+    return changed;
+  }
+
+  /**
+   * One stream for all of these, in place of the last. Where it does not open, or does not tell of `needed`, the
+   * last goes on. Answers which it is.
+   */
+  async #watchAll(uris: readonly string[], needed?: string): Promise<boolean> {
+    if (this.#closed) return false;
     const before = this.#watching;
-    this.#watching =
-      this.#watched.size === 0
-        ? undefined
-        : this.#open({ resourceSubscriptions: [...this.#watched] });
-    const filter = await this.#watching?.agreed;
+    const next = uris.length === 0 ? undefined : this.#open({ resourceSubscriptions: uris });
+    if (next !== undefined) {
+      await settlesWithin(next.agreed, patience);
+      const told = next.filter?.["resourceSubscriptions"];
+      if (!Array.isArray(told) || (needed !== undefined && !told.includes(needed))) {
+        next.close();
+        return false;
+      }
+    }
     before?.close();
-    return filter;
+    this.#watching = next;
+    this.#watched = uris;
+    return true;
   }
 
   #open(filter: JsonObject): Stream {
@@ -154,12 +184,14 @@ interface StreamOptions extends Pick<ListeningOptions, "upstream" | "tell" | "pr
 
 /** One stream, which is opened again when it ends or breaks, until it is closed. */
 class Stream {
-  /** Resolves with what the server tells of when it is first open; with undefined where it never is. */
-  readonly agreed: Promise<JsonObject | undefined>;
+  /** Resolves when it is first open, and where it never is. */
+  readonly agreed: Promise<void>;
+  /** What the server tells of; undefined where it was never open. */
+  filter: JsonObject | undefined;
   readonly #options: StreamOptions;
-  #agree = (_filter: JsonObject | undefined): void => {};
+  #agree = (): void => {};
   #id: string;
-  #wasOpen = false;
+  #openSince = Infinity;
   #failures = 0;
   #timer: Timer | undefined;
   #closed = false;
@@ -172,17 +204,19 @@ class Stream {
 
   /** The server has opened it. What changed while it was not open went unnoticed, so that all is told to have changed. */
   agree(filter: unknown): void {
-    this.#failures = 0;
-    if (this.#wasOpen) this.#tellAll();
-    this.#wasOpen = true;
-    this.#agree(isObject(filter) ? filter : {});
+    this.#openSince = now();
+    if (this.filter !== undefined) this.#tellAll();
+    this.filter = isObject(filter) ? filter : {};
+    this.#agree();
   }
 
   broke(error: CallError | undefined): void {
     if (this.#closed) return;
     const { upstream, problem } = this.#options;
     const why = error?.message ?? `${upstream} has ended it`;
-    const isFinal = error !== undefined && !this.#wasOpen && isRefusal(error);
+    const isFinal = error !== undefined && this.filter === undefined && isRefusal(error);
+    if (now() - this.#openSince >= longLived) this.#failures = 0;
+    this.#openSince = Infinity;
     if (++this.#failures === worthTelling || isFinal)
       problem(`does not tell of changes for now, so they may go unnoticed: ${why}`);
     if (isFinal) return this.close();
@@ -195,7 +229,7 @@ class Stream {
     this.#closed = true;
     this.#timer?.clear();
     this.#options.close(this, this.#id);
-    this.#agree(undefined);
+    this.#agree();
   }
 
   #tellAll(): void {

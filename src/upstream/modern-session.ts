@@ -6,6 +6,7 @@ import type { Caller, Handle, JsonObject, Lists, Result, ToolDefinition } from "
 import { CallError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import { settlesWithin } from "../time.ts";
+import { orCancelled } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import type { Asked } from "./client.ts";
 import type { ServerInfo, Session } from "./connection.ts";
@@ -146,7 +147,10 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
     info,
     list,
     freshness: (name) => freshness.of(name),
-    handle: (call) => changed(call.method, call.params, call.caller) ?? clients.handle(call),
+    handle(call) {
+      const done = changed(call.method, call.params, call.caller);
+      return done === undefined ? clients.handle(call) : orCancelled(done, call.signal);
+    },
     inFlight: () => clients.inFlight,
     callers: () => calls.callers(),
     // There is no ping: that it answers at all is what counts.
@@ -155,7 +159,13 @@ export async function openModern(options: ModernOptions): Promise<ModernSession>
         if (!(error instanceof CallError) || error.rpc === undefined) throw error;
       });
     },
-    request: (method, params, limit) => changed(method, params) ?? request(method, params, limit),
+    async request(method, params, limit) {
+      const done = changed(method, params);
+      if (done === undefined) return request(method, params, limit);
+      if (await settlesWithin(done, limit)) return done;
+      const late = `${upstream} did not agree to ${method} within ${Math.round(limit)} ms`;
+      throw new CallError("timeout", late, { outcome: "unknown", upstream });
+    },
     // Nothing that a client tells a server of the older era has a place in this one.
     notify: () => {},
     onNotification: (listener) => notifications.listen(listener),

@@ -16,7 +16,11 @@ export class OAuthCallback {
     this.redirectUrl = redirectUrl;
     this.#server = server;
     server.on("request", ({ url = "", method }, response: ServerResponse) => {
-      const { pathname, searchParams } = new URL(url, redirectUrl);
+      // Anything on this machine can send what is no address at all.
+      const { pathname, searchParams } = new URL(
+        URL.canParse(url, redirectUrl) ? url : "/",
+        redirectUrl,
+      );
       if (pathname !== path || method !== "GET")
         return reply(response, 404, "There is nothing here.");
       if (this.#state === undefined || searchParams.get("state") !== this.#state)

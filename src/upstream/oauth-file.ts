@@ -156,7 +156,8 @@ export class OAuthFile {
         ({ mtimeMs }) => Date.now() - mtimeMs,
         () => 0,
       );
-      if (age > lockLife) await rm(lock, { force: true });
+      // Where the clock was set back, a lock may seem to be from days to come.
+      if (Math.abs(age) > lockLife) await rm(lock, { force: true });
       else await sleep(lockTick);
     }
     /* oxlint-enable no-await-in-loop */

@@ -29,25 +29,35 @@ export async function followTask(
   const ask = (method: string, params: JsonObject, over: Partial<Call> = {}): Promise<Result> =>
     send({ ...call, method, params: { taskId, ...params }, onProgress: undefined, ...over });
   const answered = new Set<string>();
+  const nextLook = async (task: Result): Promise<Result> => {
+    const open = openQuestions(task, answered);
+    if (open === undefined) await keptAlive(call, pause(call, pauseOf(task)));
+    else {
+      await ask("tasks/update", { inputResponses: await answers(call, client, open) });
+      for (const key of Object.keys(open)) answered.add(key);
+    }
+    return ask("tasks/get", {});
+  };
   try {
     for (let task = created; ;) {
-      // oxlint-disable no-await-in-loop -- one look after the other
       const end = endOf(call, task);
       if (end !== undefined) return end;
-      const open = openQuestions(task, answered);
-      if (open === undefined) await keptAlive(call, pause(call, pauseOf(task)));
-      else {
-        await ask("tasks/update", { inputResponses: await answers(call, client, open) });
-        for (const key of Object.keys(open)) answered.add(key);
-      }
-      task = await ask("tasks/get", {});
-      // oxlint-enable no-await-in-loop
+      // oxlint-disable-next-line no-await-in-loop -- one look after the other
+      task = await nextLook(task).catch((error: unknown) => Promise.reject(begun(call, error)));
     }
   } catch (error) {
     // Of one that has ended it is not wanted any more either.
     ask("tasks/cancel", {}, { signal: new Cancel() }).catch(() => {});
     throw error;
   }
+}
+
+/** What a task is left for, which may have done something by then, whatever became of the request that failed. */
+function begun({ upstream }: Call, error: unknown): unknown {
+  if (!(error instanceof CallError) || error.outcome === "unknown") return error;
+  const { code, message, local } = error;
+  const known = code === "rate_limited" || code === "unavailable" ? "connection_lost" : code;
+  return new CallError(known, message, { outcome: "unknown", upstream, local, cause: error });
 }
 
 /** Milliseconds until the next look. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { ListRootsRequestSchema } from "@modelcontextprotocol/sdk/types.js";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { atTestEnd, configFile, main, startGateway, temporaryFolder } from "../support/gateway.ts";
 import { ModernServer, type Way } from "../support/modern-server.ts";
@@ -228,6 +228,48 @@ describe("several clients of one server of the newer era", () => {
       ),
     );
     expect(server.count("start")).toBe(1);
+  });
+});
+
+describe("several clients of a server of the older era that asks", () => {
+  const open = async (over: JsonObject = {}) => {
+    const server = await ModernServer.start(["stdio", "dual"], ["--die-at=server/discover"]);
+    const mcpServers = { m: { ...server.config, ...over } };
+    const url = await serveHttp(configFile({ mcpServers, http: { port: 0 } }));
+    const join = async (name: string) => {
+      const client = new Client({ name, version: "1" }, { capabilities: { roots: {} } });
+      client.setRequestHandler(ListRootsRequestSchema, () => ({
+        roots: [{ uri: `file:///${name}` }],
+      }));
+      await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+      atTestEnd(() => client.close());
+      return async (tool: string, args: JsonObject = {}) =>
+        textOf(await client.callTool({ name: `m__${tool}`, arguments: args }));
+    };
+    return { server, join };
+  };
+  const folders = { what: ["folders"] };
+
+  it("have connections of their own, for which it is not probed again", async () => {
+    const { server, join } = await open();
+    for (const name of ["Ada", "Bob"]) {
+      const use = await join(name);
+      for (let n = 0; n < 2; n++) expect(await use("ask", folders)).toContain(name);
+    }
+    // One that ended at the probe, one that is everybody's, and one for each.
+    expect(server.count("start")).toBe(4);
+    expect(server.count("server/discover")).toBe(1);
+  });
+
+  it("are not given again what was read on a connection of theirs that was lost", async () => {
+    const pid = { effect: "read", policies: { cache: { enabled: true, ttlMs: 600_000 } } };
+    const { join } = await open({ tools: { overrides: { pid } } });
+    const use = await join("Ada");
+    for (let n = 0; n < 2; n++) await use("ask", folders);
+    const before = await use("pid");
+    expect(await use("pid")).toBe(before);
+    process.kill(Number(before), "SIGKILL");
+    await vi.waitFor(async () => expect(await use("pid")).not.toBe(before), { timeout: 10_000 });
   });
 });
 

@@ -137,6 +137,20 @@ it("does not ask again at once where a renewal has failed, and says why", async 
   expect(asked).toHaveLength(1);
 });
 
+it("asks again after a failure though the clock was set back", async () => {
+  vi.useFakeTimers({ toFake: ["Date", "performance"] });
+  try {
+    const { send } = await start();
+    expect(await outcomeOf(send())).toMatchObject({ code: "unavailable" });
+    vi.setSystemTime(Date.now() - 60 * minute);
+    vi.advanceTimersByTime(2100);
+    answers = [gives("two")];
+    expect((await send()).status).toBe(200);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
 it.each([
   ["invalid_grant", "me"],
   ["invalid_client", undefined],

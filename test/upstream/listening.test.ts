@@ -77,6 +77,26 @@ describe("listening to lists", () => {
     ]);
   });
 
+  it("opens a stream that never stays open ever more slowly, though the server agrees each time", async () => {
+    const { listening, sent, problems, idOf, agree } = setUp();
+    void listening.toLists(everything);
+    for (const wait of [313, 625, 1250, 2500]) {
+      agree(sent.length - 1);
+      listening.ended(idOf(sent.length - 1), undefined);
+      const before = sent.length;
+      await vi.advanceTimersByTimeAsync(wait / 2);
+      expect(sent).toHaveLength(before);
+      await vi.advanceTimersByTimeAsync(wait / 2);
+      expect(sent).toHaveLength(before + 1);
+    }
+    expect(problems).toHaveLength(1);
+    agree(sent.length - 1);
+    await vi.advanceTimersByTimeAsync(5000);
+    listening.ended(idOf(sent.length - 1), undefined);
+    await vi.advanceTimersByTimeAsync(313);
+    expect(sent).toHaveLength(6);
+  });
+
   it("opens it again when the server ends it, with an answer or by taking it back", async () => {
     const { listening, sent, idOf, agree } = setUp();
     void listening.toLists(everything);
@@ -148,6 +168,66 @@ describe("listening to resources", () => {
     const watched = outcomeOf(listening.watch("a:1"));
     agree(0, {});
     expect(await watched).toMatchObject({ rpc: { code: -32602 } });
+  });
+
+  it("goes on with the others where the server refuses one", async () => {
+    const { listening, sent, told, idOf, note, agree } = setUp();
+    const first = listening.watch("a:1");
+    agree(0);
+    await first;
+    const second = outcomeOf(listening.watch("bad:1"));
+    const rpc = { code: -32602, message: "no such resource" };
+    listening.ended(
+      idOf(1),
+      new CallError("upstream_error", rpc.message, { outcome: "answered", rpc }),
+    );
+    expect(await second).toMatchObject({ rpc: { code: -32602 } });
+    expect(sent).toHaveLength(2);
+    note(0, "notifications/resources/updated", { uri: "a:1" });
+    expect(told).toEqual([["notifications/resources/updated", { uri: "a:1" }]]);
+    const third = listening.watch("a:2");
+    expect(sent[2]).toMatchObject({
+      params: { notifications: { resourceSubscriptions: ["a:1", "a:2"] } },
+    });
+    agree(2);
+    await third;
+  });
+
+  it("takes one after the other where several are wanted at once", async () => {
+    const { listening, sent, agree } = setUp();
+    const both = Promise.all([listening.watch("a:1"), listening.watch("a:2")]);
+    expect(sent).toHaveLength(1);
+    agree(0);
+    await vi.advanceTimersByTimeAsync(0);
+    agree(1);
+    await both;
+    expect(sent).toMatchObject([
+      { params: { notifications: { resourceSubscriptions: ["a:1"] } } },
+      { params: { notifications: { resourceSubscriptions: ["a:1", "a:2"] } } },
+      { method: "notifications/cancelled" },
+    ]);
+  });
+
+  it("gives up a server that neither agrees nor refuses, and whose stream breaks again and again", async () => {
+    const { listening, sent, idOf } = setUp();
+    const watched = outcomeOf(listening.watch("a:1"));
+    listening.ended(idOf(0), broken);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await watched).toMatchObject({ rpc: { code: -32602 } });
+    const before = sent.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(sent).toHaveLength(before);
+  });
+
+  it("opens nothing once it is closed, whoever was in turn", async () => {
+    const { listening, sent } = setUp();
+    const both = Promise.all(["a:1", "a:2"].map((uri) => outcomeOf(listening.watch(uri))));
+    listening.close();
+    for (const outcome of await both) expect(outcome).toMatchObject({ rpc: { code: -32602 } });
+    expect(sent.map(({ method }) => method)).toEqual([
+      "subscriptions/listen",
+      "notifications/cancelled",
+    ]);
   });
 
   it("takes a resource for changed when its stream is open again", async () => {

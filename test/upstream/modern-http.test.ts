@@ -286,6 +286,23 @@ describe("a server by HTTP whose era is known", () => {
     expect(seen.map(({ message }) => message["method"])).toEqual(["initialize", "server/discover"]);
   });
 
+  it("is used in the newer one also where it says so with a status of success", async () => {
+    const unknown: Say = (response, { message: { id } }) =>
+      json(response, { jsonrpc: "2.0", id, error: { code: -32601, message: "unknown" } });
+    const { seen, url } = await serve({ initialize: unknown });
+    const { connection } = await connect(url, older);
+    expect(connection.info.protocolVersion).toBe("2026-07-28");
+    expect(seen.map(({ message }) => message["method"])).toEqual(["initialize", "server/discover"]);
+  });
+
+  it("is not taken for one by SSE where it refuses both", async () => {
+    const refuse: Say = (response, { message: { id } }) =>
+      json(response, { jsonrpc: "2.0", id, error: { code: -32603, message: "not set up" } });
+    const { seen, url } = await serve({ initialize: refuse, "server/discover": refuse });
+    await expect(connect(url, older)).rejects.toThrow("not set up");
+    expect(seen.map(({ message }) => message["method"])).toEqual(["initialize", "server/discover"]);
+  });
+
   it("is used in the older one when it has gone back to that", async () => {
     const unknown: Say = (response) => json(response, { error: "what?" }, 400);
     const { url } = await serve({ "server/discover": unknown, initialize: initialized });

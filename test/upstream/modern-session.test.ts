@@ -91,7 +91,8 @@ async function setUp(says: readonly (JsonObject | Say)[] = [], over: Over = {}) 
     problem: (problem) => problems.push(problem),
   });
   const take = (message: JsonObject): void => listener?.take(message);
-  return { session, sent, asked, problems, peer, peers, take, answer };
+  const fail = (id: unknown, error: CallError): void => listener?.failed(id, error);
+  return { fail, session, sent, asked, problems, peer, peers, take, answer };
 }
 
 const complete = (text = "ok"): JsonObject => ({
@@ -470,6 +471,42 @@ describe("a tool that runs as a task", () => {
     expect(await outcome).toMatchObject(failure);
   });
 
+  it.each<[string, JsonObject, JsonObject, object]>([
+    ["the server says no to a look at it", { error: { code: -32603, message: "no" } }, {}, {}],
+    [
+      "the client cannot be asked what it needs",
+      task("input_required", { inputRequests: { a: form } }),
+      { can: {} },
+      { code: "denied" },
+    ],
+    [
+      "it asks what nobody can answer",
+      task("input_required", { inputRequests: { a: { method: "riddle" } } }),
+      {},
+      {},
+    ],
+  ])("may have done something where %s", async (_, look, peer, failure) => {
+    const { session, sent } = await setUp([wants, created, look, { result: {} }], { peer });
+    const outcome = outcomeOf(session.handle(call()));
+    await vi.advanceTimersByTimeAsync(1000);
+    const error = await outcome;
+    expect(error).toMatchObject({ code: "upstream_error", outcome: "unknown", ...failure });
+    expect((error as CallError).rpc).toBeUndefined();
+    expect(sent.at(-1)).toMatchObject({ method: "tasks/cancel" });
+  });
+
+  it.each(["unavailable", "rate_limited"] as const)(
+    "is not begun again by whoever repeats what was not sent, where a look at it fails as %s",
+    async (code) => {
+      const { session, sent, fail } = await setUp([wants, created]);
+      const outcome = outcomeOf(session.handle(call()));
+      await vi.advanceTimersByTimeAsync(200);
+      expect(sent.at(-1)).toMatchObject({ method: "tasks/get" });
+      fail(sent.at(-1)?.id, new CallError(code, "not now", { outcome: "failed", status: 503 }));
+      expect(await outcome).toMatchObject({ code: "connection_lost", outcome: "unknown" });
+    },
+  );
+
   it("is taken back when the call is", async () => {
     const { session, sent } = await setUp([wants, created]);
     const signal = new Cancel();
@@ -511,6 +548,18 @@ describe("the session", () => {
     const outcome = outcomeOf(session.request("resources/list", {}, 1000));
     await vi.advanceTimersByTimeAsync(1000);
     expect(await outcome).toBeInstanceOf(CallError);
+  });
+
+  it("waits no longer for a subscription than its call does, nor than it is told to", async () => {
+    const { session } = await setUp();
+    const subscribe = { method: "resources/subscribe", params: { uri: "a:1" } };
+    const signal = new Cancel();
+    const outcome = outcomeOf(session.handle(call({ ...subscribe, signal })));
+    signal.cancel(cancelled("enough"));
+    expect(await outcome).toMatchObject({ code: "cancelled" });
+    const told = outcomeOf(session.request(subscribe.method, subscribe.params, 500));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(await told).toMatchObject({ code: "timeout" });
   });
 
   it("tells what the server tells, and answers nothing that it asks", async () => {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { OAuthCallback } from "../../src/upstream/oauth-callback.ts";
 
@@ -42,4 +44,24 @@ it("answers with nothing of what it was sent", async () => {
     expect(await response.text()).not.toContain("<");
   }
   expect((await answer).get("code")).toBe("<script>");
+});
+
+it("outlives a request for what is no address", async () => {
+  const callback = await listen();
+  const answer = callback.answer("right");
+  const socket = connect(portOf(callback), "127.0.0.1");
+  socket.end("GET //[ HTTP/1.1\r\nHost: x\r\n\r\n");
+  const [reply] = (await once(socket, "data")) as [Buffer];
+  expect(reply.toString()).toContain("404");
+  expect((await fetch(`${callback.redirectUrl}?state=right&code=1`)).status).toBe(200);
+  expect((await answer).get("code")).toBe("1");
+});
+
+it("takes one answer, and once", async () => {
+  const callback = await listen();
+  const answer = callback.answer("right");
+  const come = (): Promise<Response> => fetch(`${callback.redirectUrl}?state=right&code=1`);
+  expect((await come()).status).toBe(200);
+  expect((await come()).status).toBe(400);
+  expect((await answer).get("code")).toBe("1");
 });

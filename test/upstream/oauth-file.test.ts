@@ -67,6 +67,17 @@ it("takes over the lock that a dead process has left, and no other", async () =>
   expect(readdirSync(folder)).toHaveLength(1);
 });
 
+it("takes over a lock from days to come, as one is where the clock was set back", async () => {
+  const { folder, file, name } = place();
+  await file.update(withScope("a"));
+  const lock = `${name()}.lock`;
+  writeFileSync(lock, "");
+  const tomorrow = Date.now() / 1000 + 86_400;
+  utimesSync(lock, tomorrow, tomorrow);
+  await file.update(withScope("b"));
+  expect(readdirSync(folder)).toHaveLength(1);
+});
+
 it("changes nothing, and gives the lock back, where the change fails", async () => {
   const { folder, file } = place();
   await file.update(withScope("a"));

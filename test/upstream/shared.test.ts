@@ -10,7 +10,7 @@ import { SharedUpstream } from "../../src/upstream/shared.ts";
 import { call as callOf, ok, outcomeOf } from "../support/calls.ts";
 
 /** A server of which each connection tells its number, and ends calls of `wait` when it is told to. */
-function setUp({ asks = true } = {}) {
+function setUp({ asks = true, silent = false } = {}) {
   const peers = new Peers();
   const peer = new PeerSlot({ roots: {} });
   const connections: Fake[] = [];
@@ -22,7 +22,8 @@ function setUp({ asks = true } = {}) {
       accept: (_list, items) => Promise.resolve(items),
       report: () => {},
       remember: () => {},
-      connect: async () => {
+      connect: async (_, abandon) => {
+        if (silent) return new Promise((_resolve, reject) => abandon.subscribe(reject));
         const fake = fakeConnection(connections.length, of);
         connections.push(fake);
         return fake.connection;
@@ -309,6 +310,35 @@ describe("a client without a session", () => {
     for (const { finish } of connections) finish();
     await Promise.all(busy);
     expect(connections).toHaveLength(8);
+  });
+});
+
+describe("a call that gets no connection in its attempt's time", () => {
+  const late = new CallError("timeout", "too late", { outcome: "unknown" });
+
+  it("is told that nothing was done, and not that the server is slow, where all are in use", async () => {
+    const { send, joinOnce, connections } = setUp();
+    const busy = Array.from({ length: 8 }, (_, n) => send(joinOnce(`${n}`, { roots: {} }), wait));
+    await vi.waitFor(() => expect(connections).toHaveLength(8));
+    await vi.waitFor(() => expect(connections.every(({ calls }) => calls.length === 1)).toBe(true));
+    const signal = new Cancel();
+    const outcome = outcomeOf(send(joinOnce("late", { roots: {} }), { signal }));
+    await Promise.resolve();
+    signal.cancel(late);
+    expect(await outcome).toMatchObject({ code: "overloaded", outcome: "failed", local: true });
+    for (const { finish } of connections) finish();
+    await Promise.all(busy);
+  });
+
+  it("is told the same where its connection is still being made", async () => {
+    const { shared, joinOnce } = setUp({ silent: true });
+    const signal = new Cancel();
+    const caller = joinOnce("1", { roots: {} });
+    const outcome = outcomeOf(shared.handle(callOf({ caller, signal })));
+    await new Promise((resolve) => setImmediate(resolve));
+    signal.cancel(late);
+    expect(await outcome).toMatchObject({ code: "unavailable", outcome: "failed", local: true });
+    await shared.close();
   });
 });
 
