@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { OAuthSettings } from "../oauth-settings.ts";
 
 const text = z.string().min(1);
 const scopes = z.union([z.string(), z.array(z.string())]);
@@ -48,23 +49,12 @@ export const cursorAuth = z
   })
   .describe("Another name of oauth, with the keys of Cursor.");
 
-/** How a remote server is authorised, as config has it. */
-export interface OAuthConfig {
-  readonly clientId?: string;
-  readonly clientSecret?: string;
-  readonly issuer?: string;
-  readonly clientMetadataUrl?: string;
-  /** Separated by spaces. */
-  readonly scopes?: string;
-  readonly callbackPort?: number;
-}
-
 /** What `oauth` and `auth` of a server say together; undefined where they say nothing. `oauth` wins. */
 export function oauthConfig(
   oauth: false | z.output<typeof oauthOptions> | undefined,
   auth: z.output<typeof cursorAuth> | undefined,
   fill: (text: string, place: string) => string,
-): false | OAuthConfig | undefined {
+): false | OAuthSettings | undefined {
   if (oauth === false) return false;
   if (oauth === undefined && auth === undefined) return undefined;
   const { scope, scopes: asked = scope, callbackPort, ...texts } = oauth ?? {};

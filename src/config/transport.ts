@@ -2,7 +2,8 @@ import { parseEnv } from "node:util";
 import { absolute, expand, fromHome } from "./expand.ts";
 import type { Variables } from "./expand.ts";
 import { whyUnreadable } from "./files.ts";
-import { oauthConfig, type OAuthConfig } from "./oauth-options.ts";
+import type { OAuthSettings } from "../oauth-settings.ts";
+import { oauthConfig } from "./oauth-options.ts";
 import type { ServerEntry } from "./schema.ts";
 
 /** A program that speaks MCP on its stdin and stdout. */
@@ -22,7 +23,7 @@ interface RemoteTransport {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   /** false: it is never asked for; undefined: it is, with the defaults. */
-  readonly oauth?: false | OAuthConfig;
+  readonly oauth?: false | OAuthSettings;
 }
 
 export type Transport = StdioTransport | RemoteTransport;

@@ -10,21 +10,15 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import {
-  asCallError,
-  CallError,
-  cancelled,
-  disconnected,
-  messageOf,
-  type RpcError,
-} from "../errors.ts";
+import { CallError, cancelled, disconnected, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { isWanted, logLevels } from "../log-levels.ts";
+import { logLevels } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
 import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
+import { ClientLevel } from "./client-level.ts";
 import type { RequestId } from "./exchange.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
@@ -85,8 +79,7 @@ export class Session implements Transport {
   readonly #asking: Asking;
   readonly #stopWatching: () => void;
   readonly #requests = new Map<RequestId, Relayed>();
-  /** Servers that were told the client's log level. */
-  readonly #leveled = new Set<string>();
+  readonly #level: ClientLevel;
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
   #setInitialized = (): void => {};
@@ -94,7 +87,6 @@ export class Session implements Transport {
   #met = false;
   /** What the client has said that it can do. */
   #announced: JsonObject = {};
-  #level: unknown;
   #caller: Caller;
   #server: Server | undefined;
 
@@ -105,6 +97,7 @@ export class Session implements Transport {
     this.#lists = new ListView(texts, (method) => this.#notify(method));
     this.#routes = new Routes(gateway);
     this.#relay = new Relay(gateway, this.#routes, options.listed);
+    this.#level = new ClientLevel(gateway, (...request) => this.#own(...request));
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
     // A person may have to answer, so it may take as long as it takes.
     const wait = { timeout: longestDelay };
@@ -123,7 +116,7 @@ export class Session implements Transport {
     this.#stopWatching = gateway.watch({
       changed: () => {
         this.#lists.changed();
-        this.#tellLevel();
+        this.#level.tell();
       },
       notified: (upstream, method, params, isFor) => {
         if (isFor === undefined || isFor(this.#caller)) this.#notified(upstream, method, params);
@@ -286,28 +279,8 @@ export class Session implements Transport {
         code: invalidParams,
         message: `expected params.level to be one of ${logLevels.join(", ")}`,
       });
-    this.#level = level;
-    this.#leveled.clear();
-    this.#tellLevel();
+    this.#level.set(level);
     this.#reply(id, resultLine(id, {}));
-  }
-
-  /** Tells the client's log level to all servers that take one and were not told. */
-  #tellLevel(): void {
-    if (this.#level === undefined) return;
-    const params = { level: this.#level };
-    const { upstreams } = this.#gateway;
-    for (const name of this.#leveled)
-      if (!upstreams.some((upstream) => upstream.name === name)) this.#leveled.delete(name);
-    for (const upstream of upstreams) {
-      const { name } = upstream;
-      if (!upstream.can("logging") || this.#leveled.has(name)) continue;
-      this.#leveled.add(name);
-      this.#own(name, "logging/setLevel", params).catch((error: unknown) => {
-        // One that could not be told is told when it has come back.
-        if (asCallError(error).rpc === undefined) this.#leveled.delete(name);
-      });
-    }
   }
 
   /** All tasks of all servers, as far as they are this client's. */
@@ -346,7 +319,7 @@ export class Session implements Transport {
     if (!this.#met) return;
     if (method === "notifications/message") {
       const { logger, level } = params;
-      if (!isWanted(level, this.#level)) return;
+      if (!this.#level.wants(level)) return;
       const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
       this.#notify(method, { ...params, logger: name });
     } else if (method === "notifications/resources/updated") {

@@ -2,7 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { CallError, messageOf } from "../errors.ts";
 import { now } from "../time.ts";
 import type { Authorisation, OAuthFile, Wanted } from "./oauth-file.ts";
-import { oauthLibrary, renewed, type OAuthSettings } from "./oauth-library.ts";
+import type { OAuthSettings } from "../oauth-settings.ts";
+import { oauthLibrary, renewed } from "./oauth-library.ts";
 
 /** Milliseconds after a renewal that failed in which none is tried. */
 const pauseAfterFailure = 2000;

@@ -1,6 +1,6 @@
 import { CallError } from "../errors.ts";
 import type { HttpAuth } from "./http-auth.ts";
-import type { OAuthSettings } from "./oauth-library.ts";
+import type { OAuthSettings } from "../oauth-settings.ts";
 
 /** How a server is reached by HTTP. */
 export interface HttpAddress {

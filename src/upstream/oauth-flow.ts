@@ -3,14 +3,9 @@
  */
 import { randomBytes } from "node:crypto";
 import type { OAuthClientProvider, OAuthDiscoveryState } from "@modelcontextprotocol/client";
+import type { OAuthSettings } from "../oauth-settings.ts";
 import type { Authorisation, OAuthClient } from "./oauth-file.ts";
-import {
-  checkedAddress,
-  oauthFetch,
-  oauthLibrary,
-  withTokens,
-  type OAuthSettings,
-} from "./oauth-library.ts";
+import { checkedAddress, oauthFetch, oauthLibrary, withTokens } from "./oauth-library.ts";
 
 /** An authorisation that waits for a person. */
 export interface Flow {

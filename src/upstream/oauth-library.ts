@@ -5,17 +5,8 @@ import type { OAuthTokens } from "@modelcontextprotocol/client";
 import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { after } from "../time.ts";
+import type { OAuthSettings } from "../oauth-settings.ts";
 import type { Authorisation } from "./oauth-file.ts";
-
-/** How a server is authorised, as config has it; see there. */
-export interface OAuthSettings {
-  readonly clientId?: string;
-  readonly clientSecret?: string;
-  readonly issuer?: string;
-  readonly clientMetadataUrl?: string;
-  readonly scopes?: string;
-  readonly callbackPort?: number;
-}
 
 /** Milliseconds that one request to an authorization server may take. */
 const requestTimeout = 10_000;

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { HttpAuth } from "../../src/upstream/http-auth.ts";
 import { OAuthFile, type Authorisation } from "../../src/upstream/oauth-file.ts";
-import type { OAuthSettings } from "../../src/upstream/oauth-library.ts";
+import type { OAuthSettings } from "../../src/oauth-settings.ts";
 import { outcomeOf } from "../support/calls.ts";
 import { temporaryFolder } from "../support/gateway.ts";
 
