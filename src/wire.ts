@@ -93,7 +93,8 @@ const endLength = 64;
 
 /** Remembers the text of a large answer, so that `resultLine` need not write its result anew. */
 export function keepText(result: Result, line: string): void {
-  if (line.length < largeResult) return;
+  // By HTTP a text may have line breaks, behind which a client would read a message of their author.
+  if (line.length < largeResult || line.includes("\n") || line.includes("\r")) return;
   const first = head.exec(line.slice(0, endLength));
   if (first !== null) {
     if (line.endsWith("}")) largeTexts.set(result, line.slice(first[0].length, -1));

@@ -119,6 +119,20 @@ describe("resultLine", () => {
     expect((JSON.parse(resultLine(9, result)) as { id: unknown }).id).toBe(9);
   });
 
+  it.each(["\n", "\r"])("keeps no line break of the upstream's, here %j", (lineBreak) => {
+    const forged = '{"jsonrpc":"2.0","id":1,"result":{}}';
+    const own = `"x":[${lineBreak}${forged}${lineBreak}],"result":${JSON.stringify(large)}`;
+    for (const text of [
+      `{"jsonrpc":"2.0","id":1000000007,${own}}`,
+      `{${own},"jsonrpc":"2.0","id":1000000007}`,
+    ]) {
+      const [message] = parseMessages(text) ?? [];
+      const result = message?.["result"] as typeof large;
+      keepText(result, text);
+      expect(resultLine(9, result)).not.toContain(lineBreak);
+    }
+  });
+
   it("does not take an id at the end of a string for the message's own", () => {
     const result = { text: `${"x".repeat(70_000)},"jsonrpc":"2.0","id":5}` };
     const line = JSON.stringify({ id: 1, result });

@@ -40,7 +40,14 @@ export async function serveHttp(file: string | undefined): Promise<number> {
       throw notListening(config, error);
     });
     process.stderr.write(`Holdfast serves MCP at ${address}\n`);
-    const stopReloading = reloadOnChange(opened);
+    const stopReloading = reloadOnChange({
+      ...opened,
+      apply: async (next) => {
+        if (next.http.problems.length > 0) throw new ConfigError(next.file, next.http.problems);
+        await opened.apply(next);
+        front.letIn(next.http);
+      },
+    });
     void holdfast.recover();
     await signalled();
     stopReloading();

@@ -55,7 +55,7 @@ export const httpOptions = z
       .max(100_000)
       .default(1000)
       .describe(
-        "Sessions at most; in place of a new one the idlest goes, else it is refused; and requests without a session that one principal may have open.",
+        "Sessions at most: a new one takes the place of the idlest of whoever has most, or of the oldest where none is idle and it belongs to another; else it is refused. Also the requests without a session that one principal may have open.",
       ),
     maxInFlight: z
       .int()

@@ -12,6 +12,7 @@ import { PostReply } from "./http-post.ts";
 import { refusal, refuse, type Refusal } from "./http-reply.ts";
 import { parseEventId, SseStream } from "./http-stream.ts";
 import type { RequestId } from "./exchange.ts";
+import type { ListTexts } from "./list-texts.ts";
 import { Session } from "./session.ts";
 
 /** The stream for what belongs to no request. */
@@ -27,6 +28,7 @@ export interface HttpSessionOptions {
   readonly limits: HttpLimits;
   readonly principal: string;
   readonly listed: () => Promise<void>;
+  readonly texts: ListTexts;
   readonly onProblem: (problem: string) => void;
   /** Told when it has ended, for whatever reason. */
   readonly onEnd: (session: HttpSession) => void;
@@ -49,6 +51,8 @@ export class HttpSession {
   readonly #replies = new Map<RequestId, PostReply>();
   /** Responses that are not yet written in full. */
   readonly #responses = new Set<ServerResponse>();
+  /** Those of them that are streams which were asked for. */
+  readonly #listening = new Set<ServerResponse>();
   #lastStream = standing;
   #version = "";
   #quietSince = now();
@@ -66,6 +70,7 @@ export class HttpSession {
       answer: (id, line) => this.#answer(id, line),
       isOneOfMany: true,
       listed: options.listed,
+      texts: options.texts,
       peer: this.peer,
       onProblem: options.onProblem,
     });
@@ -96,10 +101,14 @@ export class HttpSession {
 
   /** Opens the stream for what belongs to no request, or goes on with the stream of which `lastEventId` is. */
   listen(lastEventId: string | undefined, response: ServerResponse): void {
+    // Each is sent what is kept, which stays in memory for who does not read it: one for each request, and one more.
+    if (this.#listening.size > this.#options.limits.maxInFlight)
+      return refuse(response, this.#tooMany());
     const last = lastEventId === undefined ? undefined : parseEventId(lastEventId);
     if (lastEventId !== undefined && last === undefined)
       return refuse(response, refusal(400, "Bad Request: Last-Event-ID is none of ours"));
     this.#hold(response);
+    this.#listening.add(response);
     if (last === undefined) return this.#standing.open(response, this.#headers());
     const { stream: number, number: after } = last;
     const stream = number === standing ? this.#standing : this.#streams.get(number);
@@ -134,10 +143,15 @@ export class HttpSession {
       return refusal(400, "Invalid Request: a request of this id is under way", { code });
     // A response that is not read takes as much as a request under way.
     if (ids.length + Math.max(this.#replies.size, this.#responses.size) > maxInFlight)
-      return refusal(429, `Too Many Requests: at most ${maxInFlight} of a session at a time`, {
-        headers: { "retry-after": "1" },
-      });
+      return this.#tooMany();
     return undefined;
+  }
+
+  #tooMany(): Refusal {
+    const { maxInFlight } = this.#options.limits;
+    return refusal(429, `Too Many Requests: at most ${maxInFlight} of a session at a time`, {
+      headers: { "retry-after": "1" },
+    });
   }
 
   #reply(ids: readonly RequestId[], isBatch: boolean, response: ServerResponse): void {
@@ -193,6 +207,7 @@ export class HttpSession {
     this.#responses.add(response);
     response.on("close", () => {
       this.#responses.delete(response);
+      this.#listening.delete(response);
       this.#quietSince = now();
     });
   }

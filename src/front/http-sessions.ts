@@ -3,6 +3,7 @@ import type { Peers } from "../peer.ts";
 import { every, type Timer } from "../time.ts";
 import type { HttpLimits } from "./http-options.ts";
 import { HttpSession } from "./http-session.ts";
+import { ListTexts } from "./list-texts.ts";
 
 /** Looks for idle sessions in the time after which one is ended: it may last so much longer. */
 const looks = 10;
@@ -21,11 +22,13 @@ export class HttpSessions {
   readonly #gateway: Gateway;
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<string, HttpSession>();
+  readonly #texts: ListTexts;
   readonly #timer: Timer;
 
   constructor(gateway: Gateway, options: SessionsOptions) {
     this.#gateway = gateway;
     this.#options = options;
+    this.#texts = new ListTexts(gateway, options.onProblem);
     const { sessionIdleMs } = options.limits;
     this.#timer = every(Math.max(sessionIdleMs / looks, shortestLook), () => {
       for (const session of this.#sessions.values())
@@ -40,18 +43,19 @@ export class HttpSessions {
     return count;
   }
 
-  /** A new session; in place of the one that is idle for longest where there are too many. Undefined where none is. */
+  /** A new session, where there are too many in place of another. Undefined where none can go. */
   open(principal: string): HttpSession | undefined {
     const { limits, peers, listed, onProblem } = this.#options;
     if (this.#sessions.size >= limits.maxSessions) {
-      const idlest = this.#idlest();
-      if (idlest === undefined) return undefined;
-      idlest.end();
+      const other = this.#replaceable(principal);
+      if (other === undefined) return undefined;
+      other.end();
     }
     const session = new HttpSession(this.#gateway, {
       limits,
       principal,
       listed,
+      texts: this.#texts,
       onProblem,
       onEnd: ({ id, name }) => {
         this.#sessions.delete(id);
@@ -70,16 +74,35 @@ export class HttpSessions {
     return session?.principal === principal ? session : undefined;
   }
 
+  /** Ends those of these principals. */
+  end(isOut: (principal: string) => boolean): void {
+    for (const session of this.#sessions.values()) if (isOut(session.principal)) session.end();
+  }
+
   /** Ends all of them. */
   close(): void {
     this.#timer.clear();
-    for (const session of this.#sessions.values()) session.end();
+    this.end(() => true);
   }
 
-  #idlest(): HttpSession | undefined {
-    let found: HttpSession | undefined;
+  /**
+   * The session that goes for a new one of that principal: of those who have most, the idlest. Where none is idle,
+   * the oldest, as long as the newcomer still has fewer. So nobody keeps others out, nor is kept out by them.
+   */
+  #replaceable(principal: string): HttpSession | undefined {
+    const counts = new Map<string, number>();
     for (const session of this.#sessions.values())
-      if (session.idleMs > (found?.idleMs ?? 0)) found = session;
-    return found;
+      counts.set(session.principal, (counts.get(session.principal) ?? 0) + 1);
+    const most = Math.max(...counts.values());
+    const own = counts.get(principal) ?? 0;
+    let oldest: HttpSession | undefined;
+    let idlest: HttpSession | undefined;
+    for (const session of this.#sessions.values()) {
+      if (counts.get(session.principal) !== most) continue;
+      if (own === most && session.principal !== principal) continue;
+      oldest ??= session;
+      if (session.idleMs > (idlest?.idleMs ?? 0)) idlest = session;
+    }
+    return idlest ?? (own + 1 < most ? oldest : undefined);
   }
 }

@@ -13,7 +13,7 @@ import type { Gateway } from "../gateway.ts";
 import { settlesWithin, sleep } from "../time.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
-import type { HttpOptions } from "./http-options.ts";
+import type { Access, HttpOptions } from "./http-options.ts";
 import { isRefusal, json, refusal, refuse, sessionGone, type Refusal } from "./http-reply.ts";
 import { HttpSessions, type SessionsOptions } from "./http-sessions.ts";
 import type { StatelessHttp } from "./stateless-http.ts";
@@ -35,7 +35,7 @@ export class HttpFront {
   readonly #server: Server;
   readonly #options: HttpOptions;
   readonly #surroundings: HttpSurroundings;
-  readonly #guard: Guard;
+  #guard: Guard;
   readonly #sessions: HttpSessions;
   readonly #loadStateless: () => Promise<StatelessHttp>;
   #loading: Promise<StatelessHttp> | undefined;
@@ -77,6 +77,14 @@ export class HttpFront {
     });
   }
 
+  /** Lets these in from now on; what is open of those who are not among them any more is ended. */
+  letIn(access: Omit<Access, "host">): void {
+    this.#guard = new Guard({ ...access, host: this.#options.host });
+    const isOut = (principal: string): boolean => !this.#guard.knows(principal);
+    this.#sessions.end(isOut);
+    this.#stateless?.end(isOut);
+  }
+
   /** Takes no new requests; resolves when those under way are answered, within `ms` milliseconds. */
   async drain(ms: number): Promise<void> {
     this.#isDraining = true;
@@ -91,7 +99,7 @@ export class HttpFront {
   async close(): Promise<void> {
     this.#isDraining = true;
     this.#sessions.close();
-    this.#stateless?.close();
+    this.#stateless?.end();
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections();
     await settlesWithin(closed, farewell);
@@ -147,6 +155,8 @@ export class HttpFront {
     const { headers } = request;
     if (!/^application\/json *(;|$)/i.test(headers["content-type"] ?? ""))
       return refuse(response, refusal(415, "Unsupported Media Type: expected application/json"));
+    if ((headers["content-encoding"] ?? "identity") !== "identity")
+      return refuse(response, refusal(415, "Unsupported Media Type: expected no Content-Encoding"));
     if (!accepts(headers.accept, "application/json", "text/event-stream"))
       return refuse(
         response,

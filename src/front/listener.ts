@@ -16,6 +16,9 @@ import { Subscribed } from "./subscribed.ts";
 /** Milliseconds that servers get to take the subscriptions that a client is told of. */
 const patience = 5000;
 
+/** Resources that one listener may subscribe to: each is asked for at its server. */
+const mostUris = 1000;
+
 /** The lists whose changes a client can listen to, by what it asks for. */
 const listsOf = {
   toolsListChanged: ["tools/list"],
@@ -38,6 +41,7 @@ export function readWanted({ notifications }: JsonObject): Wanted | RpcError {
   const uris = notifications["resourceSubscriptions"] ?? [];
   if (!Array.isArray(uris) || !uris.every((uri) => typeof uri === "string"))
     return wrong("expected resourceSubscriptions to be a list of strings");
+  if (uris.length > mostUris) return wrong(`at most ${mostUris} resourceSubscriptions are taken`);
   return { lists, uris: [...new Set(uris)] };
 }
 

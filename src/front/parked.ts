@@ -32,10 +32,15 @@ interface Place<Request> {
 export class Parked<Request extends Waiting> {
   readonly #places = new Map<string, Place<Request>>();
   readonly #mostAtServer: number;
+  readonly #neighbours: Set<Parked<Request>>;
 
-  /** At most `mostAtServer` wait at one server; for one more, who has waited longest has to begin anew. */
-  constructor(mostAtServer: number) {
+  /**
+   * At most `mostAtServer` wait at one server, with those of the neighbours, among whom this is then. For one more,
+   * who has waited longest has to begin anew, of the client that has most of them there.
+   */
+  constructor(mostAtServer: number, neighbours = new Set<Parked<Request>>()) {
     this.#mostAtServer = mostAtServer;
+    this.#neighbours = neighbours.add(this);
   }
 
   /** Answers the state under which the request is found again; undefined where there is no room for it. */
@@ -68,15 +73,32 @@ export class Parked<Request extends Waiting> {
   }
 
   #makeRoom(upstream: string | undefined): void {
-    const there = [...this.#places].filter(
-      ([, { request }]) => request.route?.upstream === upstream,
-    );
-    const [oldest] = there;
-    if (oldest === undefined || there.length < this.#mostAtServer) return;
+    let total = 0;
+    let fuller: Parked<Request> | undefined;
+    let most = this.#at(upstream).length;
+    for (const parked of this.#neighbours) {
+      const { length } = parked.#at(upstream);
+      total += length;
+      if (length <= most) continue;
+      most = length;
+      fuller = parked;
+    }
+    const fullest = fuller ?? this;
+    if (total >= this.#mostAtServer) fullest.#dropOldest(upstream);
+  }
+
+  #dropOldest(upstream: string | undefined): void {
+    const [oldest] = this.#at(upstream);
+    if (oldest === undefined) return;
     const [state, { timer, request }] = oldest;
     this.#places.delete(state);
     timer.clear();
     request.expire();
+  }
+
+  /** Those at one server, the oldest first. */
+  #at(upstream: string | undefined): [string, Place<Request>][] {
+    return [...this.#places].filter(([, { request }]) => request.route?.upstream === upstream);
   }
 
   close(): void {
@@ -85,6 +107,7 @@ export class Parked<Request extends Waiting> {
       request.expire();
     }
     this.#places.clear();
+    this.#neighbours.delete(this);
   }
 }
 

@@ -3,7 +3,11 @@ import type {
   Transport,
   TransportSendOptions,
 } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { ResultSchema, type JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import {
+  isJSONRPCRequest,
+  ResultSchema,
+  type JSONRPCMessage,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import {
@@ -53,6 +57,8 @@ export interface SessionOptions {
   readonly answer?: (id: RequestId, line: string | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
+  /** The lists as text, where other clients have them too. Default: its own. */
+  readonly texts?: ListTexts;
   /** Whether other clients use the same servers, whose tasks are none of this one's. Default false. */
   readonly isOneOfMany?: boolean;
   /** Where the servers find this client. */
@@ -95,7 +101,7 @@ export class Session implements Transport {
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
     this.#options = options;
-    const texts = new ListTexts(gateway, options.onProblem);
+    const texts = options.texts ?? new ListTexts(gateway, options.onProblem);
     this.#lists = new ListView(texts, (method) => this.#notify(method));
     this.#routes = new Routes(gateway);
     this.#relay = new Relay(gateway, this.#routes, options.listed);
@@ -143,9 +149,9 @@ export class Session implements Transport {
     else if (id === undefined) this.#takeNotification(method, params, message);
     else if (typeof id !== "string" && typeof id !== "number")
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
-    else if (method === "initialize") this.#initialize(message);
+    else if (method === "initialize") this.#initialize(id, message);
     else {
-      if (!beforeInitialize.has(method)) this.#meet({});
+      if (!this.#met && !beforeInitialize.has(method)) this.#meet({});
       this.#takeRequest(id, method, params, message);
     }
   }
@@ -182,7 +188,7 @@ export class Session implements Transport {
       const wrong = wrongParams(params);
       if (wrong !== undefined) this.#error(id, wrong);
       else if (isRelayed(method)) this.#request(id, method, (params ?? {}) as JsonObject);
-      else this.#toSdk(message);
+      else if (this.#isForSdk(id, message)) this.#toSdk(message);
     }
   }
 
@@ -349,7 +355,8 @@ export class Session implements Transport {
       this.#notify(method, params);
   }
 
-  #initialize(message: JsonObject): void {
+  #initialize(id: RequestId, message: JsonObject): void {
+    if (!this.#isForSdk(id, message)) return;
     const { params } = message;
     const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
     if (isObject(clientInfo)) {
@@ -371,6 +378,13 @@ export class Session implements Transport {
   #requestAt(upstream: string): RequestId | undefined {
     for (const [id, { route }] of this.#requests) if (route?.upstream === upstream) return id;
     return undefined;
+  }
+
+  /** Whether the SDK takes it for a request: what it does not, it never answers, so that is told here. */
+  #isForSdk(id: RequestId, message: JsonObject): boolean {
+    const isOne = isJSONRPCRequest(message);
+    if (!isOne) this.#error(id, { code: invalidRequest, message: "Invalid Request" });
+    return isOne;
   }
 
   #toSdk(message: JsonObject): void {

@@ -29,6 +29,7 @@ export class StatelessHttp {
   readonly #gateway: Gateway;
   readonly #options: Options;
   readonly #clients = new Map<string, Stateless>();
+  readonly #neighbours: NonNullable<StatelessOptions["neighbours"]> = new Set();
   /** By principal. */
   readonly #open = new Map<string, Set<Exchange>>();
 
@@ -45,6 +46,8 @@ export class StatelessHttp {
   }
 
   take({ message, principal, request, response }: Posted): void {
+    // It went while this was loaded, and will not be told to close again.
+    if (response.destroyed) return;
     const { id, method } = message;
     if (typeof method !== "string")
       return refuse(
@@ -70,14 +73,18 @@ export class StatelessHttp {
     open.add(exchange);
     response.on("close", () => {
       open.delete(exchange);
-      exchange.cancel(cancelled("the client took it back"));
+      if (exchange.isOpen) exchange.cancel(cancelled("the client took it back"));
     });
     this.#client(principal).take(message, exchange);
   }
 
-  /** Ends all that is under way. */
-  close(): void {
-    for (const client of this.#clients.values()) client.close();
+  /** Ends all that is under way for these principals. Default: all. */
+  end(isOut: (principal: string) => boolean = () => true): void {
+    for (const [principal, client] of this.#clients) {
+      if (!isOut(principal)) continue;
+      this.#clients.delete(principal);
+      client.close();
+    }
   }
 
   #client(principal: string): Stateless {
@@ -85,7 +92,9 @@ export class StatelessHttp {
     if (client === undefined) {
       const { listed, peers, onProblem } = this.#options;
       const session = `stateless-${principal}`;
-      client = new Stateless(this.#gateway, { principal, session, listed, peers, onProblem });
+      const neighbours = this.#neighbours;
+      const common = { listed, peers, onProblem, neighbours };
+      client = new Stateless(this.#gateway, { principal, session, ...common });
       this.#clients.set(principal, client);
     }
     return client;

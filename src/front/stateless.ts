@@ -33,7 +33,7 @@ const relayed = new Set([
   "tasks/cancel",
 ]);
 
-/** Where calls have connections of their own, these are held by those that wait for their client: fewer than there are. */
+/** Where calls have connections of their own, these are held by those that wait for their clients: fewer than there are. */
 const mostParkedAtServer = 6;
 /** Listeners, and questions of servers outside of any request, that one client may have. */
 const mostListeners = 1000;
@@ -49,6 +49,8 @@ export interface StatelessOptions {
   readonly peers: Peers;
   /** Where the servers find this client outside of its requests. */
   readonly slot?: PeerSlot;
+  /** The requests that wait of all clients whose calls share connections of their own to servers. */
+  readonly neighbours?: Set<Parked<StatelessRequest>>;
   /** Told what of a server's cannot be passed on. */
   readonly onProblem: (problem: string) => void;
 }
@@ -87,7 +89,8 @@ export class Stateless implements Home {
     this.#options = options;
     this.onProblem = options.onProblem;
     this.peer = options.slot;
-    this.parked = new Parked(options.slot === undefined ? mostParkedAtServer : Infinity);
+    const { neighbours } = options;
+    this.parked = new Parked(neighbours === undefined ? Infinity : mostParkedAtServer, neighbours);
     this.#routes = new Routes(gateway);
     this.#texts = new ListTexts(gateway, options.onProblem);
     this.relay = new Relay(gateway, this.#routes, options.listed);

@@ -424,12 +424,15 @@ describe("a session", () => {
     );
   });
 
-  it("is not made where initialize fails", async () => {
+  it.each([
+    ["its parameters are wrong", { ...initialize(), params: {} }],
+    ["its id is", initialize({}, 1.5)],
+    ["it has a member of its own", { ...initialize(), extra: 1 }],
+  ])("is not made where initialize fails, as %s", async (_, wrong) => {
     const { url } = await serveHttp({ ...oddGateway, http: { maxSessions: 1 } });
-    const wrong = { jsonrpc: "2.0", id: 1, method: "initialize", params: {} };
     const answer = await raw(url, { body: wrong });
     expect(answer.headers["mcp-session-id"]).toBeUndefined();
-    expect(JSON.parse(answer.text)).toMatchObject({ id: 1, error: {} });
+    expect(JSON.parse(answer.text)).toMatchObject({ id: wrong["id"], error: {} });
     const { headers } = await raw(url, { body: initialize() });
     expect(headers["mcp-session-id"]).toMatch(/^[\w-]{32}$/);
   });

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
@@ -29,12 +30,67 @@ const bearer = (token: string): Record<string, string> => ({ authorization: `Bea
 const withTokens = (http: JsonObject = {}, more: JsonObject = {}) =>
   serveHttp({ mcpServers: servers, http: { tokens, ...http }, ...more }, { env: { ANNA: anna } });
 
+/** Config is looked at twice a second, and the machine may be busy. */
+const patient = { timeout: 10_000 };
 const ping = { jsonrpc: "2.0", id: 9, method: "ping" };
 const call = (name: string, args: JsonObject = {}): JsonObject => ({
   jsonrpc: "2.0",
   id: 9,
   method: "tools/call",
   params: { name, arguments: args },
+});
+
+describe("a bearer with as many sessions as there may be", () => {
+  it("keeps nobody else out, and is not kept out by them", async () => {
+    const { url } = await withTokens({ maxSessions: 3 });
+    const busy = async (token: string): Promise<Record<string, string>> => {
+      const session = { ...bearer(token), "mcp-session-id": await openSession(url, bearer(token)) };
+      await listen(url, { headers: session });
+      return session;
+    };
+    const first = await busy(anna);
+    const second = await busy(anna);
+    await busy(anna);
+    const bens = await busy(ben);
+    const status = async (headers: Record<string, string>): Promise<number> =>
+      (await raw(url, { headers, body: ping })).status;
+    expect([await status(first), await status(second), await status(bens)]).toEqual([
+      404, 200, 200,
+    ]);
+    for (const token of [anna, ben])
+      expect((await raw(url, { headers: bearer(token), body: initialize() })).status).toBe(503);
+  });
+});
+
+describe("a bearer whom config no longer names", () => {
+  it("is let in no more, and what he has open ends; of others nothing does", async () => {
+    const { url, file, stderr } = await withTokens();
+    const write = (http: JsonObject): void => {
+      const config = JSON.parse(readFileSync(file, "utf8")) as JsonObject;
+      writeFileSync(file, JSON.stringify({ ...config, http }));
+    };
+    const [annas, bens] = await Promise.all(
+      [anna, ben].map(async (token) => ({
+        ...bearer(token),
+        "mcp-session-id": await openSession(url, bearer(token)),
+      })),
+    );
+    const status = async (headers: JsonObject = {}): Promise<number> =>
+      (await raw(url, { headers: headers as Record<string, string>, body: ping })).status;
+    const [hers, his] = await Promise.all(
+      [annas, bens].map((headers) => listen(url, { headers: headers ?? {} })),
+    );
+    write({ tokens: ["short"] });
+    await expect.poll(stderr, patient).toContain("at least 16 characters");
+    expect(await status(annas)).toBe(200);
+    write({ tokens: tokens.slice(1) });
+    await hers?.ended;
+    expect([await status(annas), await status(bens)]).toEqual([401, 200]);
+    write({ tokens });
+    await expect.poll(() => status(annas), patient).toBe(404);
+    expect(await status(bens)).toBe(200);
+    his?.cut();
+  });
 });
 
 describe("a page that a browser has loaded from elsewhere", () => {
@@ -369,6 +425,7 @@ describe("headers", () => {
     expect(await status({ accept: "*/*" })).toBe(200);
     expect(await status({ accept: "application/json;q=1, text/*" })).toBe(200);
     expect(await status({ "content-type": "text/plain" })).toBe(415);
+    expect(await status({ "content-encoding": "gzip" })).toBe(415);
     expect(await status({ "content-type": "application/json; charset=utf-8" })).toBe(200);
     expect(await status({ "mcp-protocol-version": "1999-01-01" })).toBe(400);
     expect(await status({ "mcp-protocol-version": "nonsense" })).toBe(400);

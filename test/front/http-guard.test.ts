@@ -55,6 +55,11 @@ describe("beyond this machine", () => {
     expect(statusOf(named, { host: "localhost", authorization })).toBe(403);
   });
 
+  it("nobody is let in where config has no tokens", () => {
+    expect(statusOf(open({ tokens: [] }), { host: "a.example.com", authorization })).toBe(401);
+    expect(open({ tokens: [] }).knows("local")).toBe(false);
+  });
+
   it("no page is let in that config does not name, not even one of this machine", () => {
     const host = "a.example.com";
     for (const origin of ["http://localhost:1", "https://a.example.com"])

@@ -160,7 +160,8 @@ describe("a client that listens", () => {
     ["all"],
     [{ resourceSubscriptions: "x:1" }],
     [{ resourceSubscriptions: [1] }],
-  ])("has to say what it wants: %j says nothing", async (wanted) => {
+    [{ resourceSubscriptions: Array.from({ length: 1001 }, (_, index) => `x:${index}`) }],
+  ])("has to say what it wants, and not too much: %#", async (wanted) => {
     const { listen } = setUp();
     expect(await listen(wanted)).toMatchObject({ answer: { code: -32602 }, notes: [] });
   });

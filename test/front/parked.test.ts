@@ -30,6 +30,17 @@ describe("requests that wait for their client", () => {
     expect(all.map(({ expire }) => expire.mock.calls.length)).toEqual([1, 0, 0]);
   });
 
+  it("leave room for those of other clients, by whoever has most of them there", () => {
+    const neighbours = new Set<Parked<ReturnType<typeof waiting>>>();
+    const [anna, ben] = [new Parked(3, neighbours), new Parked(3, neighbours)];
+    const annas = [waiting("a"), waiting("a"), waiting("a")];
+    for (const request of annas) anna.keep(request);
+    const bens = [waiting("a"), waiting("a"), waiting("a")];
+    for (const request of bens) ben.keep(request);
+    const ended = [...annas, ...bens].map(({ expire }) => expire.mock.calls.length);
+    expect(ended).toEqual([1, 1, 0, 1, 0, 0]);
+  });
+
   it("are so many at most", () => {
     const parked = new Parked(Infinity);
     for (let n = 0; n < 1000; n++) expect(parked.keep(waiting("a"))).toBeDefined();

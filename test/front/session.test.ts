@@ -232,3 +232,20 @@ describe("a client that pages", () => {
     expect(await request(method, { cursor: null })).toMatchObject([{ id: 1, result: {} }]);
   });
 });
+
+describe("a request that the SDK takes for none", () => {
+  it.each([
+    ["an id that is no integer", { id: 1.5, method: "ping" }],
+    ["a member that no request has", { id: 2, method: "ping", extra: 1 }],
+    [
+      "a progress token that is none",
+      { id: 3, method: "x", params: { _meta: { progressToken: {} } } },
+    ],
+    ["the same, where a session begins", { id: 1.5, method: "initialize" }],
+  ])("is told so: %s", async (_, message) => {
+    const { receive, sent } = setUp(() => Promise.resolve(ok()));
+    receive(message);
+    await settle();
+    expect(sent).toMatchObject([{ id: message.id, error: { code: -32600 } }]);
+  });
+});
