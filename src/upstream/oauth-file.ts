@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { link, mkdir, open, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type {
   OAuthDiscoveryState,
@@ -152,12 +152,7 @@ export class OAuthFile {
       } catch (error) {
         if (!isTaken(error)) throw this.#unwritable(error);
       }
-      const age = await stat(lock).then(
-        ({ mtimeMs }) => Date.now() - mtimeMs,
-        () => 0,
-      );
-      // Where the clock was set back, a lock may seem to be from days to come.
-      if (Math.abs(age) > lockLife) await rm(lock, { force: true });
+      if (await isLeftBehind(lock)) await takeAway(lock);
       else await sleep(lockTick);
     }
     /* oxlint-enable no-await-in-loop */
@@ -166,6 +161,25 @@ export class OAuthFile {
   #unwritable(error: unknown): Error {
     return new Error(`${this.#folder} cannot be written: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Where the clock was set back, a lock may seem to be from days to come. */
+const isLeftBehind = (lock: string): Promise<boolean> =>
+  stat(lock).then(
+    ({ mtimeMs }) => Math.abs(Date.now() - mtimeMs) > lockLife,
+    () => false,
+  );
+
+/** Takes away a lock that was left behind. Where another process has done so, and locked, its lock is put back. */
+async function takeAway(lock: string): Promise<void> {
+  const aside = `${lock}.${randomUUID()}`;
+  try {
+    await rename(lock, aside);
+  } catch {
+    return; // another was faster
+  }
+  if (!(await isLeftBehind(aside))) await link(aside, lock).catch(() => {});
+  await rm(aside, { force: true });
 }
 
 const isTaken = (error: unknown): boolean =>

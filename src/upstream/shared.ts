@@ -46,7 +46,7 @@ export class SharedUpstream implements Upstream {
   /** The connections of sessions, by what callers know; the shared one where a client cannot be asked. */
   readonly #places = new Map<string, RemoteUpstream>();
   /** The log levels of sessions, for connections that are opened later. */
-  readonly #levels = new Map<string, Call>();
+  readonly #levels: Map<string, Call>;
   readonly #closing = new Set<Promise<void>>();
   #watcher: Watcher | undefined;
   #asks: boolean;
@@ -59,6 +59,7 @@ export class SharedUpstream implements Upstream {
     this.#asks = options.asks;
     const { predecessor } = options;
     this.#wishes = predecessor === undefined ? new Wishes() : predecessor.#wishes;
+    this.#levels = predecessor === undefined ? new Map() : predecessor.#levels;
     this.#leases = new LeasePool(this.name, (...connection) => this.#open(...connection));
   }
 
@@ -199,7 +200,7 @@ export class SharedUpstream implements Upstream {
       : this.#remote;
     if (peer.isRequest !== true) this.#places.set(key, place);
     const level = this.#levels.get(key);
-    if (level !== undefined && place !== this.#remote) void this.#tell(place, level);
+    if (level !== undefined && place !== this.#remote) this.#tell(place, level).catch(() => {});
     return place;
   }
 
@@ -227,7 +228,8 @@ export class SharedUpstream implements Upstream {
   }
 
   async #tell(place: RemoteUpstream, level: Call): Promise<void> {
-    const call = { ...level, signal: new Cancel() };
+    const deadline = { at: Infinity, max: Infinity };
+    const call = { ...level, signal: new Cancel(), deadline };
     await place.ready(call);
     await place.handle(call);
   }

@@ -1,8 +1,33 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { OAuthFile, type Authorisation } from "../../src/upstream/oauth-file.ts";
 import { temporaryFolder } from "../support/gateway.ts";
+
+/** What happens right after a look at how old a lock is, once; and how many looks there were. */
+const afterLook = vi.hoisted(() => ({ run: (): void => {}, count: 0 }));
+vi.mock("node:fs/promises", async (original) => {
+  const fs = await original<typeof import("node:fs/promises")>();
+  return {
+    ...fs,
+    stat: async (path: string) => {
+      const found = await fs.stat(path);
+      const { run } = afterLook;
+      afterLook.count++;
+      afterLook.run = () => {};
+      run();
+      return found;
+    },
+  };
+});
 
 const url = "https://example.com/mcp?key=planted";
 
@@ -63,6 +88,31 @@ it("takes over the lock that a dead process has left, and no other", async () =>
   expect(isDone).toBe(false);
   const longAgo = Date.now() / 1000 - 60;
   utimesSync(lock, longAgo, longAgo);
+  await change;
+  expect(readdirSync(folder)).toHaveLength(1);
+});
+
+it("leaves the lock to who has taken it over meanwhile", async () => {
+  const { folder, file, name } = place();
+  await file.update(withScope("a"));
+  afterLook.count = 0;
+  const lock = `${name()}.lock`;
+  const longAgo = Date.now() / 1000 - 60;
+  writeFileSync(lock, "left behind");
+  utimesSync(lock, longAgo, longAgo);
+  const taken = new Promise<void>((resolve) => {
+    afterLook.run = () => {
+      writeFileSync(lock, "taken over");
+      resolve();
+    };
+  });
+  let isDone = false;
+  const change = file.update(withScope("b")).then(() => (isDone = true));
+  await taken;
+  await vi.waitFor(() => expect(afterLook.count).toBeGreaterThan(2));
+  expect(readFileSync(lock, "utf8")).toBe("taken over");
+  expect(isDone).toBe(false);
+  rmSync(lock);
   await change;
   expect(readdirSync(folder)).toHaveLength(1);
 });

@@ -7,10 +7,13 @@ import type { Connection } from "../../src/upstream/connection.ts";
 import type { Listener } from "../../src/upstream/notifications.ts";
 import { RemoteUpstream } from "../../src/upstream/remote.ts";
 import { SharedUpstream } from "../../src/upstream/shared.ts";
+import { orCancelled } from "../../src/wait.ts";
 import { call as callOf, ok, outcomeOf } from "../support/calls.ts";
 
+const open = (_connection: number): Promise<void> => Promise.resolve();
+
 /** A server of which each connection tells its number, and ends calls of `wait` when it is told to. */
-function setUp({ asks = true, silent = false } = {}) {
+function setUp({ asks = true, levels = true, gate = open } = {}) {
   const peers = new Peers();
   const peer = new PeerSlot({ roots: {} });
   const connections: Fake[] = [];
@@ -23,19 +26,22 @@ function setUp({ asks = true, silent = false } = {}) {
       report: () => {},
       remember: () => {},
       connect: async (_, abandon) => {
-        if (silent) return new Promise((_resolve, reject) => abandon.subscribe(reject));
-        const fake = fakeConnection(connections.length, of);
+        await orCancelled(gate(connections.length), abandon);
+        const fake = fakeConnection(connections.length, of, levels);
         connections.push(fake);
         return fake.connection;
       },
     });
-  const shared = new SharedUpstream({
-    remote: remoteFor(peer),
-    peers,
-    peer,
-    asks,
-    open: remoteFor,
-  });
+  const make = (predecessor?: SharedUpstream): SharedUpstream =>
+    new SharedUpstream({
+      remote: remoteFor(peer),
+      peers,
+      peer,
+      asks,
+      open: remoteFor,
+      predecessor,
+    });
+  const shared = make();
   const notes: { method: string; isFor: IsFor | undefined }[] = [];
   shared.watch({
     changed: () => {},
@@ -59,7 +65,7 @@ function setUp({ asks = true, silent = false } = {}) {
     peers.join(key, { capabilities: Promise.resolve(capabilities), ask, isRequest: true, within });
     return { principal: "local", session: "none", client: "", peer: key };
   };
-  return { shared, peers, peer, connections, notes, send, where, join, joinOnce };
+  return { shared, make, peers, peer, connections, notes, send, where, join, joinOnce };
 }
 
 interface Fake {
@@ -73,7 +79,7 @@ interface Fake {
   notify: Listener;
 }
 
-function fakeConnection(number: number, peer: Peer): Fake {
+function fakeConnection(number: number, peer: Peer, levels: boolean): Fake {
   const waiting = new Set<() => void>();
   const active = new Set<Call>();
   let end = (_: CallError): void => {};
@@ -90,6 +96,7 @@ function fakeConnection(number: number, peer: Peer): Fake {
       info: { name: "fake", version: "1", protocolVersion: "2025-11-25", capabilities: {} },
       handle: async (call) => {
         fake.calls.push(call);
+        if (call.method === "logging/setLevel" && !levels) throw new Error("no levels here");
         active.add(call);
         if (call.params["name"] === "wait")
           await new Promise<void>((resolve) => waiting.add(resolve));
@@ -183,15 +190,50 @@ describe("a server that several share", () => {
     ]);
   });
 
-  it("tells a client's log level to its connection when that is opened", async () => {
-    const { send, where, join, connections } = setUp();
+  it("tells a client's log level to its connection when that is opened, however late", async () => {
+    vi.useFakeTimers();
+    try {
+      let connect = (): void => {};
+      const later = new Promise<void>((resolve) => (connect = resolve));
+      const { send, where, join, connections } = setUp({
+        gate: (connection) => (connection === 0 ? open(0) : later),
+      });
+      const a = join("a", { roots: {} });
+      const setLevel = { method: "logging/setLevel", params: { level: "debug" }, tool: undefined };
+      // Its own time is over by then.
+      await send(a, { ...setLevel, deadline: { at: 1, max: 1 } });
+      expect(connections).toHaveLength(1);
+      const used = where(a);
+      await vi.advanceTimersByTimeAsync(100);
+      connect();
+      await used;
+      await vi.advanceTimersByTimeAsync(0);
+      expect(connections[1]?.calls.map(({ params }) => params["level"])).toContain("debug");
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("tells it also where another has come in its place meanwhile", async () => {
+    const { shared, make, send, join, connections } = setUp();
     const a = join("a", { roots: {} });
     await send(a, { method: "logging/setLevel", params: { level: "debug" }, tool: undefined });
-    expect(connections).toHaveLength(1);
-    await where(a);
+    const next = make(shared);
+    const used = callOf({ caller: a });
+    await next.ready(used);
+    await next.handle(used);
     await vi.waitFor(() =>
-      expect(connections[1]?.calls.map(({ params }) => params["level"])).toContain("debug"),
+      expect(connections.at(-1)?.calls.map(({ params }) => params["level"])).toContain("debug"),
     );
+  });
+
+  it("serves a client whose log level it does not take", async () => {
+    const { send, where, join } = setUp({ levels: false });
+    const a = join("a", { roots: {} });
+    const setLevel = { method: "logging/setLevel", params: { level: "debug" }, tool: undefined };
+    await outcomeOf(send(a, setLevel));
+    expect(await where(a)).toBe(1);
+    await new Promise((resolve) => setImmediate(resolve));
   });
 
   it("closes all connections with itself", async () => {
@@ -331,7 +373,7 @@ describe("a call that gets no connection in its attempt's time", () => {
   });
 
   it("is told the same where its connection is still being made", async () => {
-    const { shared, joinOnce } = setUp({ silent: true });
+    const { shared, joinOnce } = setUp({ gate: () => new Promise(() => {}) });
     const signal = new Cancel();
     const caller = joinOnce("1", { roots: {} });
     const outcome = outcomeOf(shared.handle(callOf({ caller, signal })));
