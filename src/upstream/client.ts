@@ -56,7 +56,7 @@ export async function openSession(
   };
   client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
     const caller = link.askedOf(requestId);
-    const found = caller === undefined ? peers.only(link.callers()) : peers.of(caller);
+    const found = caller === undefined ? peers.only(link.suspects()) : peers.of(caller);
     if (caller === undefined && questions.has(method)) onAsked?.();
     const asked = (found ?? peer).ask(upstream, method, params ?? {}, signal);
     return aliveDuring(() => link.alive(), asked).catch((error: unknown) =>

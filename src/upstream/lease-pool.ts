@@ -56,6 +56,8 @@ export class LeasePool {
       return await leased.remote.handle(call);
     } finally {
       leased.isBusy = false;
+      // Its server may still be at a call that was given up, and ask another client for it.
+      if (call.signal.reason !== undefined) this.#drop(leased);
       this.#waiters.admitOne();
     }
   }
@@ -72,6 +74,11 @@ export class LeasePool {
   async close(): Promise<void> {
     this.#waiters.refuse(this.#overloaded());
     await Promise.all([...this.#all].map(({ remote }) => remote.close()));
+  }
+
+  #drop(leased: Leased): void {
+    this.#all.delete(leased);
+    void leased.remote.close();
   }
 
   readonly #overloaded = (): CallError =>
@@ -94,8 +101,7 @@ export class LeasePool {
     }
     if (this.#all.size >= most) {
       if (spare === undefined) return undefined;
-      this.#all.delete(spare);
-      void spare.remote.close();
+      this.#drop(spare);
     }
     const nobody: Peer = {
       capabilities: Promise.resolve(capabilities),

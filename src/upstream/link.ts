@@ -5,6 +5,9 @@ import { isObject, keepText, toJson } from "../wire.ts";
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
 const firstOfCalls = 1_000_000_000;
 
+/** Calls that were given up and are remembered; the oldest is forgotten first. */
+const mostGivenUp = 1000;
+
 /** Sends one message, or answers why it did not; it must not throw. */
 export type Send = (message: JsonObject) => CallError | undefined;
 
@@ -20,6 +23,8 @@ export class Link {
   readonly #upstream: string;
   readonly #send: Send;
   readonly #pending = new Map<number, Pending>();
+  /** Whose calls were given up; the upstream may still be at them until it answers. */
+  readonly #givenUp = new Map<number, Caller>();
   /** Whose call a question of the upstream belongs to, by its id. */
   readonly #asked = new Map<unknown, Caller>();
   /** Whose call a notification is about, where that shows. */
@@ -43,6 +48,7 @@ export class Link {
       const id = this.#next++;
       const onCancel = (reason: CallError): void => {
         this.#pending.delete(id);
+        this.#giveUp(id, call.caller);
         const params = { requestId: id, reason: reason.message };
         this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
         reject(mayHaveHappened(reason));
@@ -92,6 +98,12 @@ export class Link {
     for (const { call } of this.#pending.values()) yield call.caller;
   }
 
+  /** Whose call the upstream may be at: also of those that were given up, since not all hear of that. */
+  *suspects(): Iterable<Caller> {
+    yield* this.callers();
+    yield* this.#givenUp.values();
+  }
+
   /** The upstream asks something, by that id, for the call of ours with the id `own`. */
   asks(id: unknown, own: number): void {
     const caller = this.#pending.get(own)?.call.caller;
@@ -125,7 +137,10 @@ export class Link {
     const id = message["id"];
     if (typeof id !== "number" || id < this.#first) return false;
     const pending = this.#take(id);
-    if (pending === undefined) return true; // cancelled or timed out: too late
+    if (pending === undefined) {
+      this.#givenUp.delete(id); // cancelled or timed out: too late
+      return true;
+    }
     const { result, error } = message;
     if (isObject(result)) {
       keepText(result, line);
@@ -143,6 +158,12 @@ export class Link {
     call?.onAlive?.();
     call?.onProgress?.(progress as Progress);
     return true;
+  }
+
+  #giveUp(id: number, caller: Caller): void {
+    this.#givenUp.set(id, caller);
+    const [oldest] = this.#givenUp.keys();
+    if (this.#givenUp.size > mostGivenUp && oldest !== undefined) this.#givenUp.delete(oldest);
   }
 
   #take(id: number): Pending | undefined {

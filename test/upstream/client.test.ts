@@ -1,10 +1,13 @@
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import { expect, it } from "vitest";
-import type { JsonObject } from "../../src/call.ts";
-import { Peers, PeerSlot } from "../../src/peer.ts";
+import type { Call, JsonObject } from "../../src/call.ts";
+import { Cancel } from "../../src/cancel.ts";
+import { cancelled } from "../../src/errors.ts";
+import { Peers, PeerSlot, type Peer } from "../../src/peer.ts";
 import { openSession } from "../../src/upstream/client.ts";
 import { Link } from "../../src/upstream/link.ts";
+import { call } from "../support/calls.ts";
 
 const sayOn = (transport: Transport, message: JsonObject): void =>
   transport.onmessage?.({ jsonrpc: "2.0", ...message } as JSONRPCMessage);
@@ -52,4 +55,33 @@ it("tells what a server says at once, before the answer that comes behind it", a
   sayOn(transport, { method: "notifications/cancelled", params: { requestId: 7 } });
   await new Promise(setImmediate);
   expect(heard).toHaveLength(1);
+});
+
+it("puts a question to no client while it may be about a call that another has taken back", async () => {
+  const asked: string[] = [];
+  const peers = new Peers();
+  const clientOf = (name: string): Peer => ({
+    capabilities: Promise.resolve({ roots: {} }),
+    ask: () => {
+      asked.push(name);
+      return Promise.resolve({ roots: [] });
+    },
+  });
+  for (const name of ["a", "b"]) peers.join(name, clientOf(name));
+  const link = new Link("up", () => undefined);
+  const transport = serverWith([]);
+  await openSession("up", transport, 1000, { peer: clientOf("nobody"), peers }, link);
+  const ask = async (id: number): Promise<void> => {
+    sayOn(transport, { id, method: "roots/list" });
+    await new Promise(setImmediate);
+  };
+  const signal = new Cancel();
+  const callOf = (session: string): Call =>
+    call({ signal, caller: { principal: "local", session, client: "" } });
+  link.handle(callOf("a")).catch(() => {});
+  await ask(1);
+  signal.cancel(cancelled("enough"));
+  link.handle({ ...callOf("b"), signal: new Cancel() }).catch(() => {});
+  await ask(2);
+  expect(asked).toEqual(["a", "nobody"]);
 });

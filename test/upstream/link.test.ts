@@ -83,6 +83,27 @@ describe("Link", () => {
     expect(link.inFlight).toBe(0);
   });
 
+  it("suspects the upstream of being at a call that was taken back until it answers", async () => {
+    const { link, answer } = setUp();
+    const signal = new Cancel();
+    const own = call({ signal });
+    const outcome = outcomeOf(link.handle(own));
+    expect([...link.suspects()]).toEqual([own.caller]);
+    signal.cancel(cancelled("enough"));
+    await outcome;
+    expect([[...link.callers()], [...link.suspects()]]).toEqual([[], [own.caller]]);
+    answer(0, { result: ok() });
+    expect([...link.suspects()]).toEqual([]);
+  });
+
+  it("forgets the oldest of very many that were taken back", () => {
+    const { link } = setUp();
+    const signal = new Cancel();
+    for (let n = 0; n <= 1000; n++) link.handle(call({ signal })).catch(() => {});
+    signal.cancel(cancelled("enough"));
+    expect([...link.suspects()]).toHaveLength(1000);
+  });
+
   it("sends nothing for a call that was cancelled before", async () => {
     const { link, sent } = setUp();
     const signal = new Cancel();

@@ -99,7 +99,10 @@ function fakeConnection(number: number, peer: Peer, levels: boolean): Fake {
         if (call.method === "logging/setLevel" && !levels) throw new Error("no levels here");
         active.add(call);
         if (call.params["name"] === "wait")
-          await new Promise<void>((resolve) => waiting.add(resolve));
+          await new Promise<void>((resolve, reject) => {
+            waiting.add(resolve);
+            call.signal.subscribe(reject);
+          }).finally(() => active.delete(call));
         active.delete(call);
         return { ...ok(), connection: number };
       },
@@ -332,6 +335,18 @@ describe("a client without a session", () => {
     expect(await where(joinOnce("2", { sampling: {} }))).toBe(1);
     expect(await where(joinOnce("3", { roots: {} }))).toBe(0);
     expect(await connections[1]?.peer.capabilities).toEqual({ sampling: {} });
+  });
+
+  it("leaves no connection behind whose server may still be at a call that was taken back", async () => {
+    const { send, where, joinOnce, connections } = setUp();
+    const roots = { roots: {} };
+    const signal = new Cancel();
+    const gone = outcomeOf(send(joinOnce("1", roots), { ...wait, signal }));
+    await vi.waitFor(() => expect(connections[0]?.calls).toHaveLength(1));
+    signal.cancel(cancelled("enough"));
+    expect(await gone).toMatchObject({ message: "enough" });
+    expect(connections[0]?.closed).toBe(true);
+    expect(await where(joinOnce("2", roots))).toBe(1);
   });
 
   it("waits where too many are under way, and leaves when its call is taken back", async () => {
