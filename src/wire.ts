@@ -3,6 +3,7 @@
  */
 import type { Writable } from "node:stream";
 import type { JsonObject, Result } from "./call.ts";
+import type { RpcError } from "./errors.ts";
 
 /** The largest message that is taken from anyone, in bytes. V8's longest string is twice that. */
 export const maxMessageBytes = 256 * 1024 * 1024;
@@ -138,6 +139,15 @@ export function toJson(value: unknown): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** An error, without its data where that cannot be written. */
+export function errorLine(id: string | number | undefined, error: RpcError): string {
+  const { code, message } = error;
+  return (
+    toJson({ jsonrpc: "2.0", id, error }) ??
+    JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } })
+  );
 }
 
 /** Any message as an object, or undefined where the text is no JSON object or array of them. */

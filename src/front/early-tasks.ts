@@ -5,13 +5,9 @@
 import type { Caller, JsonObject, Result, Tool } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import type { Gateway } from "../gateway.ts";
+import { taskPause } from "../task-pause.ts";
 import { pause } from "../wait.ts";
 import { isObject } from "../wire.ts";
-
-/** Milliseconds from one look at a task to the next: where its server says nothing, at least, and at most. */
-const usualPause = 1000;
-const shortestPause = 50;
-const longestPause = 60_000;
 
 /** Whether calls of a tool must become tasks. */
 export const mustBeTask = (tool: Tool | undefined): boolean => {
@@ -39,7 +35,7 @@ export async function awaitTask(
     let task = created;
     while (task["status"] === "working") {
       // oxlint-disable no-await-in-loop -- one look after the other
-      await pause(waiter, pauseOf(task));
+      await pause(waiter, taskPause(task["pollInterval"]));
       task = await ask("tasks/get");
       // oxlint-enable no-await-in-loop
     }
@@ -49,9 +45,4 @@ export async function awaitTask(
     if (waiter.signal.reason !== undefined) ask("tasks/cancel", new Cancel()).catch(() => {});
     throw error;
   }
-}
-
-function pauseOf({ pollInterval }: JsonObject): number {
-  const wanted = typeof pollInterval === "number" ? pollInterval : usualPause;
-  return Math.min(Math.max(wanted, shortestPause), longestPause);
 }

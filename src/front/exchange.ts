@@ -1,7 +1,11 @@
-import type { CallError } from "../errors.ts";
+import { cancelled, type CallError } from "../errors.ts";
 
 /** As the client gives it. */
 export type RequestId = string | number;
+
+/** Why a request is cancelled that its client has taken back, by what that says. */
+export const takenBack = (reason: unknown): CallError =>
+  cancelled(typeof reason === "string" ? reason : "the client took it back");
 
 /** Writes a message of a request. The last is its answer; `code` is that of an error which is the front's own. */
 export type WriteMessage = (exchange: Exchange, line: string, last: boolean, code?: number) => void;

@@ -10,20 +10,21 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
-import { CallError, cancelled, disconnected, messageOf, type RpcError } from "../errors.ts";
+import { CallError, disconnected, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { logLevels } from "../log-levels.ts";
+import { logLevels, underName } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
+import { isAble, isQuestion, notAble } from "../questions.ts";
 import { longestDelay } from "../time.ts";
 import { implementation } from "../version.ts";
-import { isObject, parseMessages, resultLine, toJson } from "../wire.ts";
+import { errorLine, isObject, parseMessages, resultLine, toJson } from "../wire.ts";
 import { Asking } from "./asking.ts";
 import { ClientLevel } from "./client-level.ts";
-import type { RequestId } from "./exchange.ts";
+import { clientName } from "./client-name.ts";
+import { takenBack, type RequestId } from "./exchange.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
-import { isAble, isQuestion, notAble } from "./questions.ts";
 import { Relay, type Relayed, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 
@@ -251,9 +252,7 @@ export class Session implements Transport {
     const request = this.#requests.get(params["requestId"] as RequestId);
     if (request === undefined) return false;
     const { reason } = params;
-    request.signal.cancel(
-      cancelled(typeof reason === "string" ? reason : "the client took it back"),
-    );
+    request.signal.cancel(takenBack(reason));
     return true;
   }
 
@@ -318,10 +317,7 @@ export class Session implements Transport {
   #notified(upstream: string, method: string, params: JsonObject): void {
     if (!this.#met) return;
     if (method === "notifications/message") {
-      const { logger, level } = params;
-      if (!this.#level.wants(level)) return;
-      const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
-      this.#notify(method, { ...params, logger: name });
+      if (this.#level.wants(params["level"])) this.#notify(method, underName(upstream, params));
     } else if (method === "notifications/resources/updated") {
       const uri = this.#routes.subscribedAs(upstream, params["uri"]);
       if (uri !== undefined) this.#notify(method, { ...params, uri });
@@ -333,11 +329,7 @@ export class Session implements Transport {
     if (!this.#isForSdk(id, message)) return;
     const { params } = message;
     const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
-    if (isObject(clientInfo)) {
-      const { name, version } = clientInfo;
-      const words = [name, version].filter((word) => typeof word === "string");
-      this.#caller = { ...this.#caller, client: words.join(" ") };
-    }
+    this.#caller = { ...this.#caller, client: clientName(clientInfo) };
     if (isObject(announced)) this.#announced = announced;
     this.#toSdk(message);
     this.#meet(this.#announced, this.#asking.ask);
@@ -386,10 +378,7 @@ export class Session implements Transport {
 
   /** Without the error's data where that cannot be written. */
   #error(id: RequestId | undefined, error: RpcError): void {
-    const { code, message } = error;
-    const line =
-      toJson({ jsonrpc: "2.0", id, error }) ??
-      JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } });
+    const line = errorLine(id, error);
     if (id === undefined) this.#options.write(line);
     else this.#reply(id, line);
   }

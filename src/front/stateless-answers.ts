@@ -5,7 +5,7 @@ import type { Freshness, JsonObject, Result } from "../call.ts";
 import { metaKeys } from "../era.ts";
 import type { RpcError } from "../errors.ts";
 import { implementation } from "../version.ts";
-import { isObject, isTextKept, resultLine, toJson } from "../wire.ts";
+import { isObject, isTextKept, resultLine } from "../wire.ts";
 import type { RequestId } from "./exchange.ts";
 import { invalidParams } from "./stateless-meta.ts";
 
@@ -61,15 +61,6 @@ export const inputRequiredLine = (
   requestState: string,
 ): string =>
   `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"input_required",${identity},"inputRequests":${JSON.stringify(inputRequests)},"requestState":"${requestState}"}}`;
-
-/** An error, without its data where that cannot be written. */
-export function errorLine(id: RequestId | undefined, error: RpcError): string {
-  const { code, message } = error;
-  return (
-    toJson({ jsonrpc: "2.0", id, error }) ??
-    JSON.stringify({ jsonrpc: "2.0", id, error: { code, message } })
-  );
-}
 
 /** An error of a server of the earlier era, as this one knows it. */
 export function asStatelessError(error: RpcError, params: JsonObject): RpcError {

@@ -3,6 +3,7 @@ import { metaKeys, modernErrors, modernVersion } from "../era.ts";
 import type { RpcError } from "../errors.ts";
 import { logLevels } from "../log-levels.ts";
 import { isObject } from "../wire.ts";
+import { clientName } from "./client-name.ts";
 
 /** The versions that are spoken without a session. */
 export const statelessVersions: readonly string[] = [modernVersion];
@@ -49,14 +50,8 @@ export function readMeta(params: unknown): RequestMeta | RpcError {
       key !== metaKeys.clientInfo
     )
       rest[key] = meta[key];
-  const client = nameOf(meta[metaKeys.clientInfo]);
+  const client = clientName(meta[metaKeys.clientInfo]);
   return { capabilities, client, level, progressToken: meta["progressToken"], rest };
 }
 
 export const wrong = (message: string): RpcError => ({ code: invalidParams, message });
-
-function nameOf(info: unknown): string {
-  if (!isObject(info)) return "";
-  const { name, version } = info;
-  return [name, version].filter((word) => typeof word === "string").join(" ");
-}

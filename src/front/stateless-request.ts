@@ -4,20 +4,16 @@ import { modernErrors } from "../era.ts";
 import { asCallError, CallError, cancelled, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import type { Peer } from "../peer.ts";
+import { isAble, notAble } from "../questions.ts";
 import { after } from "../time.ts";
-import { isObject, toJson } from "../wire.ts";
+import { errorLine, isObject, toJson } from "../wire.ts";
 import { awaitTask } from "./early-tasks.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Parked, Waiting } from "./parked.ts";
-import { isAble, notAble, Questions } from "./questions.ts";
+import { Questions } from "./questions.ts";
 import type { Relay, Relayed, Told } from "./relay.ts";
 import type { Route } from "./routes.ts";
-import {
-  asStatelessError,
-  completeLine,
-  errorLine,
-  inputRequiredLine,
-} from "./stateless-answers.ts";
+import { asStatelessError, completeLine, inputRequiredLine } from "./stateless-answers.ts";
 import type { RequestMeta } from "./stateless-meta.ts";
 
 const internalError = -32603;

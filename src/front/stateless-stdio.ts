@@ -1,9 +1,8 @@
 import type { JsonObject } from "../call.ts";
-import { cancelled } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { isObject } from "../wire.ts";
 import { isStateless } from "../era.ts";
-import { Exchange, type RequestId } from "./exchange.ts";
+import { Exchange, takenBack, type RequestId } from "./exchange.ts";
 import type { Stateless, StatelessOptions } from "./stateless.ts";
 
 /** The requests without a session of a client on stdio. What they need is loaded with the first of them. */
@@ -76,7 +75,7 @@ export class StatelessStdio {
     if (exchange === undefined) return false;
     this.#open.delete(id);
     const { reason } = params;
-    exchange.cancel(cancelled(typeof reason === "string" ? reason : "the client took it back"));
+    exchange.cancel(takenBack(reason));
     return true;
   }
 }

@@ -3,19 +3,19 @@ import { Cancel } from "../cancel.ts";
 import { appsExtension, modernErrors, tasksExtension } from "../era.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { logLevels } from "../log-levels.ts";
+import { logLevels, underName } from "../log-levels.ts";
 import type { Peer, Peers, PeerSlot } from "../peer.ts";
-import { isObject } from "../wire.ts";
+import { isAble, notAble } from "../questions.ts";
+import { errorLine, isObject } from "../wire.ts";
 import { mustBeTask } from "./early-tasks.ts";
 import type { Exchange } from "./exchange.ts";
 import { isListMethod, ListTexts, memberOf, type ListMethod } from "./list-texts.ts";
 import { Listener, readWanted } from "./listener.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
 import { Parked } from "./parked.ts";
-import { isAble, notAble } from "./questions.ts";
 import { Relay } from "./relay.ts";
 import { Routes } from "./routes.ts";
-import { errorLine, freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
+import { freshnessOf, listLine, ownLine, stale } from "./stateless-answers.ts";
 import { readMeta, statelessVersions, wrong, type RequestMeta } from "./stateless-meta.ts";
 import { StatelessRequest, type Home } from "./stateless-request.ts";
 
@@ -246,9 +246,7 @@ export class Stateless implements Home {
     for (const request of this.#running.keys()) {
       if (request.route?.upstream !== upstream || request.level > severity) continue;
       if (!isFor(request.caller)) continue;
-      const { logger } = params;
-      const name = typeof logger === "string" ? `${upstream}/${logger}` : upstream;
-      return request.note("notifications/message", { ...params, logger: name });
+      return request.note("notifications/message", underName(upstream, params));
     }
   }
 

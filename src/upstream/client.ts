@@ -8,6 +8,7 @@ import { ResultSchema, type ClientCapabilities } from "@modelcontextprotocol/sdk
 import type { JsonObject } from "../call.ts";
 import { messageOf } from "../errors.ts";
 import type { Peers, Peer } from "../peer.ts";
+import { isQuestion } from "../questions.ts";
 import { implementation } from "../version.ts";
 import { isObject } from "../wire.ts";
 import { aliveDuring } from "./alive.ts";
@@ -27,9 +28,6 @@ export interface Asked {
 
 /** Notifications about requests that the SDK has sent, or answers. */
 const ofTheSdk = new Set(["notifications/cancelled", "notifications/progress"]);
-
-/** What servers ask clients for. */
-const questions = new Set(["roots/list", "sampling/createMessage", "elicitation/create"]);
 
 /**
  * Initialises a server over `transport`, within `timeoutMs` once the client is known. What the server asks goes
@@ -57,7 +55,7 @@ export async function openSession(
   client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
     const caller = link.askedOf(requestId);
     const found = caller === undefined ? peers.only(link.suspects()) : peers.of(caller);
-    if (caller === undefined && questions.has(method)) onAsked?.();
+    if (caller === undefined && isQuestion(method)) onAsked?.();
     const asked = (found ?? peer).ask(upstream, method, params ?? {}, signal);
     return aliveDuring(() => link.alive(), asked).catch((error: unknown) =>
       Promise.reject(asWireError(error)),

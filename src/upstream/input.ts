@@ -4,6 +4,7 @@ import type { Call, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import type { Peer } from "../peer.ts";
+import { isAble, isQuestion } from "../questions.ts";
 import { orCancelled, pause } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import { keptAlive } from "./alive.ts";
@@ -82,10 +83,9 @@ async function answer(
 ): Promise<Result> {
   const { method, params } = isObject(request) ? request : {};
   const given = isObject(params) ? params : {};
-  const isOffered = typeof method === "string" ? offers[method] : undefined;
-  if (typeof method !== "string" || isOffered === undefined)
+  if (typeof method !== "string" || !isQuestion(method))
     throw failed(call, "upstream_error", `asks its client what no client can answer`);
-  if (peer === undefined || !isOffered(capabilities, given))
+  if (peer === undefined || !isAble(capabilities, method, given))
     throw failed(call, "denied", `needs ${method} of its client first, which is not to be had`);
   try {
     return await peer.ask(call.upstream, method, asBefore(method, given), signal);
@@ -94,18 +94,6 @@ async function answer(
     throw failed(call, "denied", why, error);
   }
 }
-
-/** What a server may ask, and whether a client has announced that. */
-const offers: Readonly<Record<string, (capabilities: JsonObject, params: JsonObject) => boolean>> =
-  {
-    "roots/list": ({ roots }) => isObject(roots),
-    "sampling/createMessage": ({ sampling }) => isObject(sampling),
-    "elicitation/create": ({ elicitation }, { mode }) =>
-      isObject(elicitation) &&
-      (mode === "url"
-        ? isObject(elicitation["url"])
-        : isObject(elicitation["form"]) || elicitation["url"] === undefined),
-  };
 
 /** The same as a client of the older era knows it: there, what is opened in a browser has an id. */
 const asBefore = (method: string, params: JsonObject): JsonObject =>

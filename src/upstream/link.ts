@@ -206,6 +206,14 @@ function paramsOf(call: Call, id: number): JsonObject {
   return call.meta === undefined ? call.params : { ...call.params, _meta: call.meta };
 }
 
+/** Why a request was not sent that cannot be written. */
+export const unwritable = (upstream: string): CallError =>
+  new CallError(
+    "too_large",
+    `the request to ${upstream} is nested too deep, or too long, to be written as JSON`,
+    { outcome: "failed", upstream, local: true },
+  );
+
 /** The same error for a call that was sent already. */
 const mayHaveHappened = (reason: CallError): CallError =>
   reason.outcome === "unknown"

@@ -9,7 +9,7 @@ import { exchange, MessageTexts } from "./http-exchange.ts";
 import type { HttpFailure } from "./http-failures.ts";
 import { Fetcher } from "./http-fetch.ts";
 import type { HttpTarget } from "./http-target.ts";
-import { Link } from "./link.ts";
+import { Link, unwritable } from "./link.ts";
 import type { Wire, WireListener } from "./modern-session.ts";
 import { OwnRequests } from "./own-requests.ts";
 import { nameOf, paramHeaders, paramValue, type ParamHeader } from "../param-headers.ts";
@@ -62,12 +62,7 @@ export class ModernHttp implements Wire {
       this.#requests.get(params["requestId"])?.cancel(this.#failure("was told"));
     if (id === undefined) return undefined; // a client has nothing else to tell
     const body = toJson(message);
-    if (body === undefined)
-      return new CallError(
-        "too_large",
-        `the request to ${this.#target.upstream} is nested too deep, or too long, to be written as JSON`,
-        { outcome: "failed", upstream: this.#target.upstream, local: true },
-      );
+    if (body === undefined) return unwritable(this.#target.upstream);
     void this.#request(id, body, this.#headersOf(String(method), isObject(params) ? params : {}));
     return undefined;
   };

@@ -8,7 +8,7 @@ import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "
 import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
 import { discover } from "./discover.ts";
-import { Link, type Send } from "./link.ts";
+import { Link, unwritable, type Send } from "./link.ts";
 import type { Wire } from "./modern-session.ts";
 import { openEither } from "./open-either.ts";
 import { OwnRequests } from "./own-requests.ts";
@@ -129,13 +129,6 @@ const overloaded = (upstream: string): CallError =>
   new CallError(
     "overloaded",
     `${upstream} does not read what it is sent: ${mostWaiting >> 20} MiB wait for it`,
-    { outcome: "failed", upstream, local: true },
-  );
-
-const unwritable = (upstream: string): CallError =>
-  new CallError(
-    "too_large",
-    `the request to ${upstream} is nested too deep, or too long, to be written as JSON`,
     { outcome: "failed", upstream, local: true },
   );
 

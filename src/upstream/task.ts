@@ -1,15 +1,11 @@
 import type { Call, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, type RpcError } from "../errors.ts";
+import { taskPause } from "../task-pause.ts";
 import { pause } from "../wait.ts";
 import { isObject } from "../wire.ts";
 import { keptAlive } from "./alive.ts";
 import { answers, type Client } from "./input.ts";
-
-/** Milliseconds from one look at a task to the next: where its server says nothing, at least, and at most. */
-const usualPause = 1000;
-const shortestPause = 50;
-const longestPause = 60_000;
 
 /** Whether an answer is that the server goes on by itself, and is to be asked how far it is. */
 export const isTask = (result: Result): boolean => result["resultType"] === "task";
@@ -31,7 +27,7 @@ export async function followTask(
   const answered = new Set<string>();
   const nextLook = async (task: Result): Promise<Result> => {
     const open = openQuestions(task, answered);
-    if (open === undefined) await keptAlive(call, pause(call, pauseOf(task)));
+    if (open === undefined) await keptAlive(call, pause(call, taskPause(task["pollIntervalMs"])));
     else {
       await ask("tasks/update", { inputResponses: await answers(call, client, open) });
       for (const key of Object.keys(open)) answered.add(key);
@@ -58,12 +54,6 @@ function begun({ upstream }: Call, error: unknown): unknown {
   const { code, message, local } = error;
   const known = code === "rate_limited" || code === "unavailable" ? "connection_lost" : code;
   return new CallError(known, message, { outcome: "unknown", upstream, local, cause: error });
-}
-
-/** Milliseconds until the next look. */
-function pauseOf({ pollIntervalMs }: Result): number {
-  const wanted = typeof pollIntervalMs === "number" ? pollIntervalMs : usualPause;
-  return Math.min(Math.max(wanted, shortestPause), longestPause);
 }
 
 /** What the task waits for, less what it was answered already. */
