@@ -12,6 +12,7 @@ import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, disconnected, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { KeyTable } from "../key-table.ts";
 import { logLevels, underName } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { isAble, isQuestion, notAble } from "../questions.ts";
@@ -79,7 +80,7 @@ export class Session implements Transport {
   readonly #relay: Relay;
   readonly #asking: Asking;
   readonly #stopWatching: () => void;
-  readonly #requests = new Map<RequestId, Relayed>();
+  readonly #requests = new KeyTable<RequestId, Relayed>();
   readonly #level: ClientLevel;
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
@@ -217,13 +218,13 @@ export class Session implements Transport {
         if (this.#finish(id, request)) this.#tell(id, told);
       },
     };
-    this.#requests.set(id, request);
+    this.#requests.add(id, request);
     this.#relay.send(request);
   }
 
   /** Forgets a request that has ended; tells whether its caller still wants the answer. */
   #finish(id: RequestId, request: Relayed): boolean {
-    if (this.#requests.get(id) === request) this.#requests.delete(id);
+    this.#requests.remove(id, request);
     if (request.signal.reason === undefined) return true;
     this.#reply(id, undefined);
     return false;
@@ -342,7 +343,8 @@ export class Session implements Transport {
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */
   #requestAt(upstream: string): RequestId | undefined {
-    for (const [id, { route }] of this.#requests) if (route?.upstream === upstream) return id;
+    for (const [id, { route }] of this.#requests.entries())
+      if (route?.upstream === upstream) return id;
     return undefined;
   }
 

@@ -1,5 +1,6 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
+import { KeyTable } from "../key-table.ts";
 import { isObject, keepText, toJson } from "../wire.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
@@ -22,7 +23,7 @@ interface Pending {
 export class Link {
   readonly #upstream: string;
   readonly #send: Send;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new KeyTable<number, Pending>();
   /** Whose calls were given up; the upstream may still be at them until it answers. */
   readonly #givenUp = new Map<number, Caller>();
   /** Whose call a question of the upstream belongs to, by its id. */
@@ -47,17 +48,18 @@ export class Link {
     return new Promise((resolve, reject) => {
       const id = this.#next++;
       const onCancel = (reason: CallError): void => {
-        this.#pending.delete(id);
+        this.#pending.remove(id, pending);
         this.#giveUp(id, call.caller);
         const params = { requestId: id, reason: reason.message };
         this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
         reject(mayHaveHappened(reason));
       };
-      this.#pending.set(id, { call, resolve, reject, onCancel });
+      const pending: Pending = { call, resolve, reject, onCancel };
+      this.#pending.add(id, pending);
       const params = paramsOf(call, id);
       const notSent = this.#send({ jsonrpc: "2.0", id, method: call.method, params });
       if (notSent === undefined) return call.signal.subscribe(onCancel);
-      this.#pending.delete(id);
+      this.#pending.remove(id, pending);
       reject(notSent);
     });
   }
@@ -87,7 +89,7 @@ export class Link {
   /** Ends all calls under way, and refuses new ones. */
   end(reason: CallError): void {
     this.refuse(reason);
-    for (const [id, { reject }] of this.#pending) {
+    for (const [id, { reject }] of this.#pending.entries()) {
       this.#take(id);
       reject(mayHaveHappened(reason));
     }
@@ -169,7 +171,7 @@ export class Link {
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
-    this.#pending.delete(id);
+    this.#pending.remove(id, pending);
     pending.call.signal.unsubscribe(pending.onCancel);
     return pending;
   }
