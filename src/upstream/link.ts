@@ -145,7 +145,7 @@ export class Link {
     }
     const { result, error } = message;
     if (isObject(result)) {
-      keepText(result, line);
+      keepText(message as { result: Result }, line);
       pending.resolve(result);
     } else if (isObject(error)) pending.reject(this.#rpcError(error));
     else pending.reject(this.#badAnswer(message));
