@@ -16,7 +16,7 @@ export const deadline =
   (call) => {
     const options = optionsOf(call);
     if (options !== false) {
-      const begun = now();
+      const begun = call.begun ?? now();
       call.deadline.at = Math.min(call.deadline.at, begun + options.totalMs);
       call.deadline.max = Math.min(call.deadline.max, begun + options.maxTotalMs);
     }
@@ -57,11 +57,10 @@ export const timeout =
       else attempt.cancel(expired(call, now() - begun, attemptEnd <= call.deadline.at));
     };
     let timer = after(Math.min(attemptEnd, call.deadline.at) - begun, expire);
-    const cancel = (reason: CallError): void => attempt.cancel(reason);
-    call.signal.subscribe(cancel);
+    call.signal.subscribe(attempt);
     const done = (): void => {
       timer.clear();
-      call.signal.unsubscribe(cancel);
+      call.signal.unsubscribe(attempt);
     };
     const onAlive = (): void => {
       attemptEnd = now() + attemptMs;
