@@ -1,6 +1,7 @@
 /*
  * JSON-RPC messages as lines of text, for both sides of the gateway.
  */
+import { isAscii } from "node:buffer";
 import type { Writable } from "node:stream";
 import type { JsonObject, Result } from "./call.ts";
 import type { RpcError } from "./errors.ts";
@@ -34,22 +35,26 @@ export function lineReader(
   };
   return (chunk) => {
     let start = 0;
+    const encoding = encodingOf(chunk);
     for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
       if (length === 0 && end - start <= limit) {
-        if (end > start) onLine(chunk.toString("utf8", start, end));
+        if (end > start) onLine(chunk.toString(encoding, start, end));
       } else {
         take(chunk.subarray(start, end));
-        const line = parts.length === 1 ? parts[0] : Buffer.concat(parts);
+        const line = Buffer.concat(parts);
         const kept = length <= limit;
         parts = [];
         length = 0;
-        if (kept) onLine(String(line));
+        if (kept) onLine(line.toString(encodingOf(line)));
       }
       start = end + 1;
     }
     if (start < chunk.length) take(chunk.subarray(start));
   };
 }
+
+/** ASCII is read as Latin-1: on Node 20, UTF-8 takes ten times as long for the same text. */
+const encodingOf = (bytes: Buffer): "latin1" | "utf8" => (isAscii(bytes) ? "latin1" : "utf8");
 
 /** Writes lines to a stream. The lines of one turn of the event loop go out in one write. */
 export class LineWriter {
