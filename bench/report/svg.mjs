@@ -37,7 +37,7 @@ const colourOf = (name) =>
 
 /** Powers of ten, and what is between them where there are few. */
 function logTicks(low, high) {
-  const steps = high / low > 200 ? [1] : [1, 2, 5];
+  const steps = high / low > 200 ? [1] : high / low > 5 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
     for (const step of steps) ticks.push(step * 10 ** power);
@@ -84,7 +84,7 @@ export function bars({ title, note, values }) {
 
 /** A panel of lines: series [{ name, points: [{ x, median, low, high }] }], the quartiles as a band. */
 export function lines({ title, note, xTitle, xText, isLinear, series }) {
-  const area = { left: 58, right: panel.width - 108, top: panel.top + 8, bottom: 270 };
+  const area = { left: 58, right: panel.width - 120, top: panel.top + 8, bottom: 270 };
   const points = series.flatMap((each) => each.points);
   const xs = [...new Set(points.map(({ x }) => x))].toSorted((a, b) => a - b);
   const x = scale(xs, isLinear, area.left, area.right);
@@ -94,9 +94,10 @@ export function lines({ title, note, xTitle, xText, isLinear, series }) {
     area.bottom,
     area.top,
   );
+  const isApart = (tick, other) =>
+    x.at(tick) - x.at(other) > (xText(tick).length + xText(other).length) * 3.5 + 8;
   const xTicks = (isLinear ? x.ticks : xs).reduce(
-    (kept, tick) =>
-      kept.length > 0 && x.at(tick) - x.at(kept.at(-1)) < 46 ? kept : [...kept, tick],
+    (kept, tick) => (kept.length === 0 || isApart(tick, kept.at(-1)) ? [...kept, tick] : kept),
     [],
   );
   const axes = [
