@@ -78,7 +78,7 @@ async function measure() {
     const begin = performance.now();
     const isPinned = pin(phase.usesAllCpus ? "off" : (given.cpu ?? cpus().length - 1));
     if (!isPinned) tell("taskset is not there: processes wander between CPUs, and figures vary");
-    const recorder = new Recorder(phase.name);
+    const recorder = new Recorder(phase);
     await recorder.attempt("all", () => phase.run(recorder, options));
     const against = Object.fromEntries(phase.columns.map((column) => [column.key, column.against]));
     const result = {

@@ -103,7 +103,7 @@ class Session {
   }
 
   /** Calls for a result of so many bytes, and looks whether it has them. */
-  async payload(bytes, timeoutMs = 20_000) {
+  async payload(bytes, timeoutMs = 50_000) {
     const { length } = await this.callTool("u0", "payload", { bytes }, timeoutMs);
     const right = this.row.call === undefined ? length === bytes : length >= bytes;
     if (!right) throw new Error(`a result of ${length} bytes`);

@@ -1,5 +1,5 @@
 import { bars, figure, lines } from "./svg.mjs";
-import { bytes } from "./tables.mjs";
+import { axisText } from "./tables.mjs";
 
 const fewest = 4;
 
@@ -10,7 +10,7 @@ const fewest = 4;
 export function plot({ axis, columns }, { points }) {
   const present = columns.filter(({ key }) => points.some(({ values }) => values[key]));
   const xs = [...new Set(points.map(({ x }) => x))];
-  const xText = (x) => (axis?.of === "bytes" ? bytes(x) : x.toLocaleString("en-GB"));
+  const xText = (x) => axisText(axis, x);
   const values = (key, x) =>
     points
       .filter((point) => point.x === x && point.values[key] !== undefined)

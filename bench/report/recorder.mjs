@@ -1,4 +1,5 @@
 import process from "node:process";
+import { axisText } from "./tables.mjs";
 
 /** Collects the samples of one phase, and which rows have failed and why. */
 export class Recorder {
@@ -22,9 +23,9 @@ export class Recorder {
     try {
       await run();
     } catch (error) {
-      const at = x === undefined ? "" : `at ${String(x)}: `;
+      const at = x === undefined ? "" : `at ${axisText(this.phase.axis, x)}: `;
       this.failed[row] = `${at}${error.message.replaceAll(/\s+/g, " ").slice(0, 300)}`;
-      process.stderr.write(`${this.phase}: ${row} failed: ${this.failed[row]}\n`);
+      process.stderr.write(`${this.phase.name}: ${row} failed: ${this.failed[row]}\n`);
     }
   }
 }

@@ -11,8 +11,11 @@ const sizes = [
   [2 ** 10, "KiB"],
 ];
 
+/** A place on the axis of a phase. */
+export const axisText = (axis, x) => (axis?.of === "bytes" ? bytes(x) : x.toLocaleString("en-GB"));
+
 /** 1048576 as 1 MiB. */
-export function bytes(value) {
+function bytes(value) {
   const [unit, name] = sizes.find(([least]) => value >= least) ?? [1, "B"];
   return `${value / unit} ${name}`;
 }
@@ -40,7 +43,7 @@ export function phaseTable({ axis, columns }, { points }) {
   ];
   const lines = points.map(({ row, x, values }) => [
     row,
-    ...(axis === undefined ? [] : [axis.of === "bytes" ? bytes(x) : x.toLocaleString("en-GB")]),
+    ...(axis === undefined ? [] : [axisText(axis, x)]),
     ...present.flatMap(({ key, against = [] }) => {
       const value = values[key];
       return [
