@@ -1,5 +1,4 @@
 // npm run bench: measures Holdfast beside others, and writes a table, JSON and plots. --help tells the rest.
-import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -7,13 +6,11 @@ import { cpus } from "node:os";
 import { canObserve, pin } from "./driver/processes.mjs";
 import { installPeers } from "./peers.mjs";
 import { phases } from "./phases/index.mjs";
-import { writeReadme } from "./report/headline.mjs";
 import { machine, versions } from "./report/machine.mjs";
-import { plot } from "./report/plots.mjs";
 import { Recorder } from "./report/recorder.mjs";
 import { summarise } from "./report/statistics.mjs";
-import { markdown } from "./report/tables.mjs";
-import { isInstalled, root, rows } from "./rows.mjs";
+import { committed, rewrite, writeResults } from "./report/write.mjs";
+import { isInstalled, rows } from "./rows.mjs";
 
 const help = `npm run bench -- [options]
 
@@ -44,7 +41,7 @@ const { values: given } = parseArgs({
   },
 });
 
-const isWhole = given.all && given.rows === undefined && !given.quick;
+const isWhole = given.all && !given.quick && given.only === undefined && given.rows === undefined;
 const options = {
   sweeps: Number(given.sweeps ?? (given.quick ? 4 : 20)),
   calls: Number(given.calls ?? (given.quick ? 50_000 : 1_000_000)),
@@ -53,7 +50,7 @@ const options = {
 
 if (given.help) process.stdout.write(help);
 else if (given.peers) installPeers();
-else if (given.readme) writeReadme();
+else if (given.readme) rewrite(phases);
 else await measure();
 
 async function measure() {
@@ -72,8 +69,6 @@ async function measure() {
     options,
     phases: {},
   };
-  const folder = join(root, "bench/results", isWhole ? "" : "last");
-  mkdirSync(folder, { recursive: true });
   for (const phase of wanted) {
     const begin = performance.now();
     const isPinned = pin(phase.usesAllCpus ? "off" : (given.cpu ?? cpus().length - 1));
@@ -81,23 +76,12 @@ async function measure() {
     const recorder = new Recorder(phase);
     await recorder.attempt("all", () => phase.run(recorder, options));
     const against = Object.fromEntries(phase.columns.map((column) => [column.key, column.against]));
-    const result = {
-      points: summarise(recorder.samples, against),
-      failed: recorder.failed,
-      plots: [],
-    };
-    results.phases[phase.name] = result;
-    if (result.points.length > 0) {
-      result.plots = [`${phase.name}.svg`];
-      writeFileSync(join(folder, `${phase.name}.svg`), plot(phase, result));
-    }
-    writeFileSync(join(folder, "results.json"), `${JSON.stringify(results, undefined, 2)}\n`);
+    const points = summarise(recorder.samples, against);
+    results.phases[phase.name] = { points, failed: recorder.failed };
     tell(`${phase.name}: ${((performance.now() - begin) / 1000).toFixed(0)} s`);
   }
-  const report = markdown(results, phases);
-  writeFileSync(join(folder, "results.md"), `${report}\n`);
-  if (isWhole) writeReadme();
-  process.stdout.write(`${report}\n\nwritten to ${folder}\n`);
+  const folder = isWhole ? committed : join(committed, "last");
+  process.stdout.write(`${writeResults(folder, results, phases)}\n\nwritten to ${folder}\n`);
 }
 
 function tell(line) {

@@ -15,10 +15,12 @@ const colours = {
   "direct-http": "#57a0a8",
   "raw-best": "#2da44e",
   holdfast: "#f0643c",
+  "holdfast-again": "#f59f6b",
+  "holdfast-reads": "#f59f6b",
   "holdfast-http": "#d6498f",
   "sdk-minimal": "#4184e4",
 };
-const others = ["#9775fa", "#d4a017", "#3bc9db", "#c2557a", "#74b816", "#7d8fb3"];
+const other = "#9a8fd8";
 
 const escape = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -28,12 +30,8 @@ const text = (x, y, words, attributes = "") =>
 const line = (x1, y1, x2, y2) =>
   `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" class="grid"/>`;
 
-/** The same colour for the same row in every plot. */
-const colourOf = (name) =>
-  colours[name] ??
-  (name.startsWith("holdfast")
-    ? "#f59f6b"
-    : others[[...name].reduce((sum, c) => sum + c.charCodeAt(0), 0) % others.length]);
+/** The same colour for the same row in every plot; those that are only ever bars share one. */
+const colourOf = (name) => colours[name] ?? other;
 
 /** Powers of ten, and what is between them where there are few. */
 function logTicks(low, high) {

@@ -64,8 +64,8 @@ export function markdown(results, phases) {
   const parts = known.map((phase) => {
     const result = results.phases[phase.name];
     const failures = Object.entries(result.failed).map(([row, why]) => `- ${row} failed: ${why}`);
-    const plots = result.plots.map((file) => `![${phase.title}](${file})\n\n`).join("");
-    return `## ${phase.title}\n\n${phase.about}\n\n${plots}${phaseTable(phase, result)}\n${failures.length > 0 ? `\n${failures.join("\n")}\n` : ""}`;
+    const plot = result.points.length > 0 ? `![${phase.title}](${phase.name}.svg)\n\n` : "";
+    return `## ${phase.title}\n\n${phase.about}\n\n${plot}${phaseTable(phase, result)}\n${failures.length > 0 ? `\n${failures.join("\n")}\n` : ""}`;
   });
   return `# Measured on ${date.slice(0, 10)}
 
