@@ -23,7 +23,7 @@ const help = `npm run bench -- [options]
   --quick         4 sweeps and 50000 calls: does everything work?
   --cpu=N|off     the CPU that driver, gateway and server share; default: the last one
   --peers         install the peers that npm has into bench/peers, and measure nothing
-  --readme        write README's table from bench/results, and measure nothing
+  --readme        write README's table and the plots anew from bench/results, and measure nothing
 `;
 
 const { values: given } = parseArgs({

@@ -20,7 +20,7 @@ const colours = {
   "holdfast-http": "#d6498f",
   "sdk-minimal": "#4184e4",
 };
-const other = "#9a8fd8";
+const anyOther = "#9a8fd8";
 
 const escape = (text) =>
   String(text).replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
@@ -31,7 +31,7 @@ const line = (x1, y1, x2, y2) =>
   `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" class="grid"/>`;
 
 /** The same colour for the same row in every plot; those that are only ever bars share one. */
-const colourOf = (name) => colours[name] ?? other;
+const colourOf = (name) => colours[name] ?? anyOther;
 
 /** Powers of ten, and what is between them where there are few. */
 function logTicks(low, high) {
