@@ -14,11 +14,11 @@ import { isInstalled, rows } from "./rows.mjs";
 
 const help = `npm run bench -- [options]
 
-  (none)          the phases of the headline, about 5 minutes, into bench/results/last
+  (none)          the phases of the headline, about 6 minutes, into bench/results/last
   --all           every phase, about 25 minutes, into bench/results, and README's table
   --only=A,B      these phases: ${phases.map(({ name }) => name).join(", ")}
   --rows=A,B      these rows: ${rows.map(({ name }) => name).join(", ")}
-  --sweeps=N      rounds; default 20; phases whose rounds are long take fewer
+  --sweeps=N      rounds; default 15; phases whose rounds are long take fewer
   --calls=N       calls in the phase memory; default 1000000
   --quick         4 sweeps and 50000 calls: does everything work?
   --cpu=N|off     the CPU that driver, gateway and server share; default: the last one
@@ -43,7 +43,7 @@ const { values: given } = parseArgs({
 
 const isWhole = given.all && !given.quick && given.only === undefined && given.rows === undefined;
 const options = {
-  sweeps: Number(given.sweeps ?? (given.quick ? 4 : 20)),
+  sweeps: Number(given.sweeps ?? (given.quick ? 4 : 15)),
   calls: Number(given.calls ?? (given.quick ? 50_000 : 1_000_000)),
   rows: given.rows?.split(","),
 };

@@ -31,7 +31,7 @@ const lists = ({ name, title, isHeadline, shapes }) => ({
           throw new Error("tools are missing");
         return { listMs: median(await oneByOne(() => session.listTools(), 10)) };
       };
-      await inTurn(recorder, sessions, Math.ceil(options.sweeps / 4), measure, servers * tools);
+      await inTurn(recorder, sessions, Math.ceil(options.sweeps / 5), measure, servers * tools);
       await closeAll(sessions);
     }
   },

@@ -26,7 +26,7 @@ const payloads = ({ name, title, isHeadline, sizes, belongs }) => ({
         const pids = session.pids();
         return { callMs, ...(pids.length > 0 && { peakMiB: memoryMiB(pids, "VmHWM") }) };
       };
-      const rounds = Math.ceil(options.sweeps / (bytes > 8 * mib ? 7 : 4));
+      const rounds = Math.ceil(options.sweeps / (isHeadline ? 5 : 7));
       await inTurn(recorder, sessions, rounds, measure, bytes);
     }
     await closeAll(sessions);

@@ -33,7 +33,7 @@ export function summarise(samples, against) {
     const values = {};
     for (const key of Object.keys(group[0].values)) {
       values[key] = spread(group.map((sample) => sample.values[key]));
-      for (const base of against[key] ?? []) {
+      for (const base of (against[key] ?? []).filter((name) => name !== row)) {
         const ratios = group.flatMap((sample) => {
           const other = samples.find(
             (each) => each.row === base && each.x === x && each.round === sample.round,

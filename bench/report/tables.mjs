@@ -49,7 +49,7 @@ export function phaseTable({ axis, columns }, { points }) {
       return [
         value === undefined ? "" : short(value.median),
         ...against.map((base) =>
-          value?.ratios?.[base] === undefined || base === row ? "" : ratio(value.ratios[base]),
+          value?.ratios?.[base] === undefined ? "" : ratio(value.ratios[base]),
         ),
       ];
     }),

@@ -39,6 +39,11 @@ test("each place on an axis is a point of its own, with ratios to the same place
   ]);
 });
 
+test("a row has no ratio to itself", () => {
+  const [base] = summarise([sample("base", 0, 2)], { ms: ["base"] });
+  expect(base?.values).toEqual({ ms: { median: 2, low: 2, high: 2 } });
+});
+
 test("a round that the other row did not finish has no ratio", () => {
   const [own] = summarise([sample("own", 0, 2)], { ms: ["base"] });
   expect(own?.values).toEqual({ ms: { median: 2, low: 2, high: 2 } });

@@ -17,7 +17,7 @@ test("columns are as wide as the formatter makes them", () => {
   );
 });
 
-test("a row has no ratio to itself, and bytes are shown with a unit", () => {
+test("a ratio is shown with its quartiles where there is one, and bytes with a unit", () => {
   const value = {
     median: 2,
     low: 1,
@@ -34,7 +34,7 @@ test("a row has no ratio to itself, and bytes are shown with a unit", () => {
     },
     {
       points: [
-        { row: "base", x: 64, values: { ms: value } },
+        { row: "base", x: 64, values: { ms: { median: 2, low: 1, high: 3 } } },
         { row: "own", x: 2 ** 20, values: { ms: value } },
       ],
     },
