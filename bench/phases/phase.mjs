@@ -21,7 +21,7 @@ export const chosen = (options, belongs) =>
       (options.rows === undefined || options.rows.includes(row.name)),
   );
 
-/** Opens all rows at once, and warms each up; those that fail are recorded as such. */
+/** Opens all rows at once, and calls each until its code is compiled; those that fail are recorded as such. */
 export async function openAll(recorder, chosenRows) {
   const sessions = [];
   for (const row of chosenRows)
