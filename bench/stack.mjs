@@ -1,28 +1,29 @@
-// What the stack itself costs a call that meets no trouble, side by side in one run:
-//   node bench/stack.mjs [--calls=200000] [--rounds=9]
-// bare: the handle alone. read, write: our whole stack, as config gives it by default. all: everything
-// that can be on for a read, without a hit in the cache. heard: a write whose events are counted, as in
-// Holdfast. told: the same, whose events go over the bus too, to the history that config gives by default. cockatiel: its wrap of timeout, retry, circuit
-// breaker and bulkhead, the four that it shares with us. One call at a time, and 64 in flight.
+// What the stack itself costs a call that meets no trouble. `npm run bench -- --only=stack` bundles and runs it:
+//   stack.mjs ROUNDS
+// It writes a line of JSON for each sample: { row, round, x, values }, where x is how many calls are in flight.
+//
+// bare       the handle alone
+// write      the whole stack for a write, as config gives it by default; read: the same for a read
+// heard      a write whose events are counted, as in Holdfast
+// told       the same, whose events go over the bus too, to the history that config gives by default
+// all        everything that can be on for a read, without a hit in the cache
+// cockatiel  its wrap of timeout, retry, circuit breaker and bulkhead, the four that it shares with us
 import process from "node:process";
 import * as cockatiel from "cockatiel";
-import { BudgetLedger } from "../dist/budget-ledger.js";
-import { Bus } from "../dist/bus/bus.js";
-import { eventsOptions } from "../dist/bus/events-options.js";
-import { compose } from "../dist/call.js";
-import { Cancel } from "../dist/cancel.js";
-import { resolvePolicies } from "../dist/config/policies.js";
-import { Epoch } from "../dist/epoch.js";
-import { broadcast } from "../dist/events.js";
-import { Metrics } from "../dist/observe/metrics.js";
-import { stack } from "../dist/policies/stack.js";
-import { MemoryStore } from "../dist/stores/memory.js";
+import { BudgetLedger } from "../src/budget-ledger.ts";
+import { Bus } from "../src/bus/bus.ts";
+import { eventsOptions } from "../src/bus/events-options.ts";
+import { compose } from "../src/call.ts";
+import { Cancel } from "../src/cancel.ts";
+import { resolvePolicies } from "../src/config/policies.ts";
+import { Epoch } from "../src/epoch.ts";
+import { broadcast } from "../src/events.ts";
+import { Metrics } from "../src/observe/metrics.ts";
+import { stack } from "../src/policies/stack.ts";
+import { MemoryStore } from "../src/stores/memory.ts";
 
-const options = Object.fromEntries(
-  process.argv.slice(2).map((argument) => argument.replace(/^--/, "").split("=")),
-);
-const calls = Number(options.calls ?? 200_000);
-const rounds = Number(options.rounds ?? 9);
+const calls = 100_000;
+const rounds = Number(process.argv[2]);
 
 const result = { content: [{ type: "text", text: "ok" }] };
 const answer = Promise.resolve(result);
@@ -114,36 +115,19 @@ const rows = {
 async function measure(run, width) {
   let left = calls;
   const before = process.cpuUsage();
-  await Promise.all(
-    Array.from({ length: width }, async () => {
-      // oxlint-disable-next-line no-await-in-loop -- so many at once
-      while (left > 0) await run(left--);
-    }),
-  );
+  const worker = async () => {
+    while (left > 0) await run(left--);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
   const { user, system } = process.cpuUsage(before);
   return ((user + system) * 1000) / calls;
 }
 
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-
-for (const width of [1, 64]) {
-  const seen = Object.fromEntries(Object.keys(rows).map((name) => [name, []]));
-  for (let round = 0; round <= rounds; round++)
-    for (const [name, run] of Object.entries(rows)) {
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
-      const ns = await measure(run, width);
-      if (round > 0) seen[name].push(ns); // the first warms up
+for (const x of [1, 64])
+  for (let round = -1; round < rounds; round++)
+    for (const [row, run] of Object.entries(rows)) {
+      const cpuNs = await measure(run, x);
+      const isWarm = round >= 0;
+      if (isWarm) process.stdout.write(`${JSON.stringify({ row, round, x, values: { cpuNs } })}\n`);
     }
-  const medians = Object.fromEntries(
-    Object.entries(seen).map(([name, values]) => [name, median(values)]),
-  );
-  process.stdout.write(`\n${width} in flight, ns of CPU a call (medians of ${rounds} rounds)\n`);
-  for (const [name, ns] of Object.entries(medians)) {
-    const own = ns - medians.bare;
-    const ratio = (ns / medians.cockatiel).toFixed(3);
-    process.stdout.write(
-      `${name.padEnd(10)} ${ns.toFixed(0).padStart(7)}   over bare ${own.toFixed(0).padStart(7)}   × cockatiel ${ratio}\n`,
-    );
-  }
-}
 process.exit(0);

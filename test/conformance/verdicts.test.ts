@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-// @ts-expect-error -- a module of plain JavaScript
 import { judge } from "./verdicts.mjs";
 
 const place = { suite: "s", way: "stdio", scenario: "tools-list" };
