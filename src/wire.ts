@@ -51,37 +51,66 @@ export function lineReader(
   };
 }
 
-/** Writes lines to a stream. The lines of one turn of the event loop go out in one write. */
+/** Characters that go out in one write at most, unless one line has more. V8's longest string has 512 times as many. */
+const mostAtOnce = 1024 * 1024;
+
+/**
+ * Writes lines to a stream. The lines of one turn of the event loop go out in one write. While the other side reads
+ * too slowly, lines wait here as they came: those that share the text of a large result share it until they are sent.
+ */
 export class LineWriter {
   readonly #stream: Writable;
-  #pending = "";
+  readonly #onPressure: ((slow: boolean) => void) | undefined;
+  #lines: string[] = [];
+  #length = 0;
+  #slow = false;
 
   /** `onPressure` is told true when the other side reads too slowly, and false when it has caught up. */
   constructor(stream: Writable, onPressure?: (slow: boolean) => void) {
     this.#stream = stream;
-    if (onPressure !== undefined) {
-      this.#onPressure = onPressure;
-      stream.on("drain", () => onPressure(false));
-    }
+    this.#onPressure = onPressure;
+    stream.on("drain", () => {
+      this.#slow = false;
+      this.#send();
+      if (!this.#slow) onPressure?.(false);
+    });
   }
-
-  readonly #onPressure: ((slow: boolean) => void) | undefined;
 
   /** How much is not yet taken by the other side: bytes, or characters of what is all ASCII. */
   get waiting(): number {
-    return this.#pending.length + this.#stream.writableLength;
+    return this.#length + this.#stream.writableLength;
   }
 
   write(line: string): void {
-    if (this.#pending === "") process.nextTick(this.#flush);
-    this.#pending += `${line}\n`;
+    if (this.#length === 0 && !this.#slow) process.nextTick(this.#flush);
+    this.#lines.push(line);
+    this.#length += line.length + 1;
   }
 
   readonly #flush = (): void => {
-    const text = this.#pending;
-    this.#pending = "";
-    if (this.#stream.writable && !this.#stream.write(text)) this.#onPressure?.(true);
+    this.#send();
+    if (this.#slow) this.#onPressure?.(true);
   };
+
+  #send(): void {
+    while (this.#length > 0 && !this.#slow) {
+      const text = this.#next();
+      this.#slow = this.#stream.writable && !this.#stream.write(text);
+    }
+  }
+
+  /** Takes as many lines as go out at once. */
+  #next(): string {
+    let count = 0;
+    let length = 0;
+    for (const line of this.#lines) {
+      if (count > 0 && length + line.length > mostAtOnce) break;
+      length += line.length + 1;
+      count++;
+    }
+    this.#length -= length;
+    return `${this.#lines.splice(0, count).join("\n")}\n`;
+  }
 }
 
 /** The members of a large answer as they came, less `jsonrpc` and `id`, by its result. */

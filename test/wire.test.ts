@@ -1,4 +1,4 @@
-import { PassThrough } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { keepText, lineReader, LineWriter, parseMessages, resultLine } from "../src/wire.ts";
@@ -68,6 +68,31 @@ describe("LineWriter", () => {
     writer.write("c");
     await new Promise(setImmediate);
     expect(chunks).toEqual(["a\nb\n", "c\n"]);
+  });
+
+  it("hands over a part at a time, so that what waits is as it came however much it is", async () => {
+    const sizes: number[] = [];
+    let read = (): void => {};
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        sizes.push(chunk.length);
+        read = done;
+      },
+    });
+    const pressure: boolean[] = [];
+    const writer = new LineWriter(stream, (slow) => pressure.push(slow));
+    for (let n = 0; n < 4; n++) writer.write("x".repeat(600_000));
+    await new Promise(setImmediate);
+    expect(stream.writableLength).toBe(600_001);
+    expect(writer.waiting).toBe(4 * 600_001);
+    for (let n = 0; n < 4; n++) {
+      expect(pressure).toEqual([true]);
+      read();
+      await new Promise(setImmediate);
+    }
+    expect(sizes).toEqual([600_001, 600_001, 600_001, 600_001]);
+    expect(writer.waiting).toBe(0);
+    expect(pressure).toEqual([true, false]);
   });
 
   it("tells when the other side reads too slowly, and when it has caught up", async () => {
