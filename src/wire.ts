@@ -13,42 +13,59 @@ const largeResult = 64 * 1024;
 
 const newline = 10;
 
+/** Bytes at each end of a message in which its id is looked for. */
+const endLength = 64;
+
 /**
  * A `data` listener that cuts a stream of bytes into lines. Each byte is copied once at most.
- * Of a line over `limit` bytes nothing is kept; `onTooLong` is told instead.
+ * Of a line over `limit` bytes only the two ends are kept, which `onTooLong` is told when the line has ended.
  */
 export function lineReader(
   onLine: (line: string) => void,
-  onTooLong: () => void,
+  onTooLong: (start: string, end: string) => void,
   limit = maxMessageBytes,
 ): (chunk: Buffer) => void {
   let parts: Buffer[] = [];
   let length = 0;
+  let start = "";
+  let end = "";
   const take = (part: Buffer): void => {
     if (length <= limit && length + part.length > limit) {
+      start = (parts[0] ?? part).toString("latin1", 0, endLength);
+      end = "";
       parts = [];
-      onTooLong();
     }
     length += part.length;
     if (length <= limit) parts.push(part);
+    else
+      end = (end + part.toString("latin1", Math.max(part.length - endLength, 0))).slice(-endLength);
   };
   return (chunk) => {
-    let start = 0;
-    for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
-      if (length === 0 && end - start <= limit) {
-        if (end > start) onLine(chunk.toString("utf8", start, end));
+    let from = 0;
+    for (let to = chunk.indexOf(newline); to !== -1; to = chunk.indexOf(newline, from)) {
+      if (length === 0 && to - from <= limit) {
+        if (to > from) onLine(chunk.toString("utf8", from, to));
       } else {
-        take(chunk.subarray(start, end));
+        take(chunk.subarray(from, to));
         const line = parts.length === 1 ? parts[0] : Buffer.concat(parts);
         const kept = length <= limit;
         parts = [];
         length = 0;
         if (kept) onLine(String(line));
+        else onTooLong(start, end);
       }
-      start = end + 1;
+      from = to + 1;
     }
-    if (start < chunk.length) take(chunk.subarray(start));
+    if (from < chunk.length) take(chunk.subarray(from));
   };
+}
+
+/** The id of a message by its two ends, in one of which it is usually written; undefined where it is in none. */
+export function idAtEnds(start: string, end: string): string | number | undefined {
+  const id =
+    /^\{\s*"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+|"[^"\\]*")\s*,/.exec(start)?.[1] ??
+    /,\s*"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+|"[^"\\]*")\s*\}$/.exec(end)?.[1];
+  return id === undefined ? undefined : (JSON.parse(id) as string | number);
 }
 
 /** Characters that go out in one write at most, unless one line has more. V8's longest string has 512 times as many. */
@@ -119,7 +136,6 @@ const largeTexts = new WeakMap<Result, string>();
 /** The two ways in which an answer is usually written, and then its id is at one of its ends. */
 const head = /^\{"jsonrpc":"2\.0","id":\d+,/;
 const tail = /,"jsonrpc":"2\.0","id":\d+\}$/;
-const endLength = 64;
 
 /** Remembers the text of a large answer, so that `resultLine` need not write its result anew. */
 export function keepText(result: Result, line: string): void {

@@ -1,18 +1,28 @@
 import { PassThrough, Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keepText, lineReader, LineWriter, parseMessages, resultLine } from "../src/wire.ts";
+import {
+  idAtEnds,
+  keepText,
+  lineReader,
+  LineWriter,
+  parseMessages,
+  resultLine,
+} from "../src/wire.ts";
 
-const read = (chunks: Buffer[], limit?: number): { lines: string[]; tooLong: number } => {
+const read = (
+  chunks: Buffer[],
+  limit?: number,
+): { lines: string[]; tooLong: number; ends: string[] } => {
   const lines: string[] = [];
-  let tooLong = 0;
+  const ends: string[] = [];
   const take = lineReader(
     (line) => lines.push(line),
-    () => tooLong++,
+    (start, end) => ends.push(start, end),
     limit,
   );
   for (const chunk of chunks) take(chunk);
-  return { lines, tooLong };
+  return { lines, tooLong: ends.length / 2, ends };
 };
 
 describe("lineReader", () => {
@@ -41,18 +51,31 @@ describe("lineReader", () => {
 
   it("keeps nothing of a line over the limit, says so once, and goes on with the next", () => {
     const long = Buffer.from("x".repeat(6));
-    expect(read([long, long, Buffer.from("y\nshort\n")], 10)).toEqual({
+    expect(read([long, long, Buffer.from("y\nshort\n")], 10)).toMatchObject({
       lines: ["short"],
       tooLong: 1,
     });
-    expect(read([Buffer.from("x".repeat(11)), Buffer.from("\nab\n")], 10)).toEqual({
+    expect(read([Buffer.from("x".repeat(11)), Buffer.from("\nab\n")], 10)).toMatchObject({
       lines: ["ab"],
       tooLong: 1,
     });
-    expect(read([Buffer.from(`${"x".repeat(11)}\nab\n`)], 10)).toEqual({
+    expect(read([Buffer.from(`${"x".repeat(11)}\nab\n`)], 10)).toMatchObject({
       lines: ["ab"],
       tooLong: 1,
     });
+  });
+
+  it.each([
+    ["first", { jsonrpc: "2.0", id: 1_000_000_007, result: { text: "x".repeat(500) } }],
+    ["last", { result: { text: "x".repeat(500) }, jsonrpc: "2.0", id: 1_000_000_007 }],
+  ])("tells by the ends of a line over the limit which id it has, written %s", (_, message) => {
+    const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+    for (const size of [bytes.length, 400, 130]) {
+      const chunks = [];
+      for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
+      const [start = "", end = ""] = read(chunks, 200).ends;
+      expect(idAtEnds(start, end)).toBe(1_000_000_007);
+    }
   });
 });
 

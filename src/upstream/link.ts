@@ -1,6 +1,6 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
-import { isObject, keepText, toJson } from "../wire.ts";
+import { isObject, keepText, maxMessageBytes, toJson } from "../wire.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
 const firstOfCalls = 1_000_000_000;
@@ -20,7 +20,7 @@ interface Pending {
 
 /** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
 export class Link {
-  readonly #upstream: string;
+  readonly upstream: string;
   readonly #send: Send;
   readonly #pending = new Map<number, Pending>();
   /** Whose calls were given up; the upstream may still be at them until it answers. */
@@ -35,7 +35,7 @@ export class Link {
 
   /** Its ids start with `first`; all from there on are taken for its own. */
   constructor(upstream: string, send: Send, first = firstOfCalls) {
-    this.#upstream = upstream;
+    this.upstream = upstream;
     this.#send = send;
     this.#first = this.#next = first;
   }
@@ -179,7 +179,7 @@ export class Link {
     if (!Number.isInteger(code) || typeof message !== "string") return this.#badAnswer({ error });
     return new CallError("upstream_error", message, {
       outcome: "answered",
-      upstream: this.#upstream,
+      upstream: this.upstream,
       rpc: { code: code as number, message, ...("data" in error && { data }) },
     });
   }
@@ -194,7 +194,7 @@ export class Link {
     return new CallError(
       "bad_answer",
       `expected an answer with a result object or an error object, got ${got}`,
-      { outcome: "unknown", upstream: this.#upstream },
+      { outcome: "unknown", upstream: this.upstream },
     );
   }
 }
@@ -213,6 +213,13 @@ export const unwritable = (upstream: string): CallError =>
     `the request to ${upstream} is nested too deep, or too long, to be written as JSON`,
     { outcome: "failed", upstream, local: true },
   );
+
+/** Why a call has no answer whose answer was not taken. */
+export const tooLarge = (upstream: string): CallError =>
+  new CallError("too_large", `${upstream} sent a message of over ${maxMessageBytes} bytes`, {
+    outcome: "unknown",
+    upstream,
+  });
 
 /** The same error for a call that was sent already. */
 const mayHaveHappened = (reason: CallError): CallError =>
