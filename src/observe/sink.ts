@@ -1,4 +1,5 @@
 import { createWriteStream, type WriteStream } from "node:fs";
+import type { Writable } from "node:stream";
 import { messageOf } from "../errors.ts";
 
 /** Where log lines go. */
@@ -9,13 +10,23 @@ export interface Sink {
   close(): Promise<void>;
 }
 
-/** Characters that may wait for a slow disk; beyond, lines are dropped and counted. */
+/** Characters that may wait for a slow disk, or for who reads stderr; beyond, lines are dropped and counted. */
 const mostWaiting = 16 * 1024 * 1024;
 
-export const stderrSink: Sink = {
-  write: (line) => void process.stderr.write(`${line}\n`),
-  close: () => Promise.resolve(),
-};
+/** Writes lines to stderr. Not every host reads it; how many lines were dropped is told where it reads on. */
+export function stderrSink(stream: Writable = process.stderr): Sink {
+  let dropped = 0;
+  return {
+    write(line) {
+      if (stream.writableLength > mostWaiting) return void dropped++;
+      const missing =
+        dropped === 0 ? "" : `holdfast: stderr was not read: ${dropped} lines were dropped\n`;
+      dropped = 0;
+      stream.write(`${missing}${line}\n`);
+    },
+    close: () => Promise.resolve(),
+  };
+}
 
 /** Appends lines to a file (mode 600). What the disk refuses is told once to `onProblem`; the gateway goes on. */
 export function fileSink(path: string, onProblem: (problem: string) => void): Sink {
