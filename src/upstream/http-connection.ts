@@ -80,6 +80,7 @@ export class HttpConnection {
 
   /** While held, nothing is read from the server. */
   hold(held: boolean): void {
+    this.link.hold(held);
     this.#fetcher.hold(held);
   }
 

@@ -1,6 +1,8 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
+import type { Timer } from "../time.ts";
 import { isObject, keepText, maxMessageBytes, toJson } from "../wire.ts";
+import { signsOfLife } from "./alive.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
 const firstOfCalls = 1_000_000_000;
@@ -32,6 +34,8 @@ export class Link {
   readonly #first: number;
   #next: number;
   #ended: CallError | undefined;
+  /** While it is held. */
+  #signs: Timer | undefined;
 
   /** Its ids start with `first`; all from there on are taken for its own. */
   constructor(upstream: string, send: Send, first = firstOfCalls) {
@@ -73,6 +77,12 @@ export class Link {
     for (const { call } of this.#pending.values()) call.onAlive?.();
   }
 
+  /** While held, nothing is read from the upstream: no call runs out of its time for want of an answer. */
+  hold(held: boolean): void {
+    this.#signs?.clear();
+    this.#signs = held ? signsOfLife(() => this.alive()) : undefined;
+  }
+
   /** Ends one call under way, by its id, with `error` as it is; tells whether the id is one of ours. */
   fail(id: number, error: CallError): boolean {
     this.#take(id)?.reject(error);
@@ -87,6 +97,7 @@ export class Link {
   /** Ends all calls under way, and refuses new ones. */
   end(reason: CallError): void {
     this.refuse(reason);
+    this.hold(false);
     for (const [id, { reject }] of this.#pending) {
       this.#take(id);
       reject(mayHaveHappened(reason));

@@ -117,7 +117,11 @@ export async function connectStdio(
       inFlight: () => link.inFlight,
       ...(await Promise.race([open(), lost])),
       callers: () => link.callers(),
-      hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
+      hold(held) {
+        link.hold(held);
+        if (held) server.stdout.pause();
+        else server.stdout.resume();
+      },
       ended,
       close: () => server.stop(),
     };

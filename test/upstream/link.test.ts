@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { JsonObject, Progress } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
@@ -51,6 +51,29 @@ describe("Link", () => {
       { name: "do", _meta: { "x/y": 1 } },
       { name: "do", _meta: { "x/y": 1, progressToken: sent[2]?.["id"] } },
     ]);
+  });
+
+  it("lets no call's time run out while it is held, and not for a hold that is over at once", () => {
+    vi.useFakeTimers();
+    try {
+      const { link } = setUp();
+      let alive = 0;
+      void link.handle(call({ onAlive: () => alive++ }));
+      for (let n = 0; n < 10; n++) {
+        link.hold(true);
+        vi.advanceTimersByTime(10);
+        link.hold(false);
+      }
+      expect(alive).toBe(0);
+      link.hold(true);
+      vi.advanceTimersByTime(1000);
+      expect(alive).toBe(5);
+      link.hold(false);
+      vi.advanceTimersByTime(1000);
+      expect(alive).toBe(5);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("hands progress to its call in order, without the token", () => {
