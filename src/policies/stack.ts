@@ -143,7 +143,7 @@ export function stack(options: StackOptions): Stack {
         spent: options.spent,
         report,
       }),
-    ready(options.untilReady),
+    ready({ upstream, untilReady: options.untilReady, bulkheadOf: of("bulkhead") }),
     uses("circuitBreaker", () => true) && circuits.middleware,
     uses("rateLimit", () => true) && limit.middleware,
     uses("bulkhead", () => true) && rooms.middleware,
