@@ -63,8 +63,8 @@ export const timeout =
       timer.clear();
       call.signal.unsubscribe(cancel);
     };
-    const onAlive = (): void => {
-      attemptEnd = now() + attemptMs;
+    const onAlive = (laterMs?: number): void => {
+      attemptEnd = laterMs === undefined ? now() + attemptMs : attemptEnd + laterMs;
       const { deadline: total } = call;
       total.at = Math.max(total.at, Math.min(attemptEnd, total.max));
     };

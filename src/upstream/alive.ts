@@ -1,16 +1,13 @@
 import type { Call } from "../call.ts";
-import { every, type Timer } from "../time.ts";
+import { every } from "../time.ts";
 
 /** Milliseconds between two signs of life: less than any sensible time limit of an attempt. */
 const interval = 200;
 
-/** Gives signs of life until the timer is cleared, the first after 200 ms. */
-export const signsOfLife = (onAlive: () => void): Timer => every(interval, onAlive);
-
 /** Gives a sign of life now, while `wait` lasts, and when it has ended, so that those who wait for a person do not time out. */
 export function aliveDuring<Value>(onAlive: () => void, wait: Promise<Value>): Promise<Value> {
   onAlive();
-  const signs = signsOfLife(onAlive);
+  const signs = every(interval, onAlive);
   return wait.finally(() => {
     signs.clear();
     onAlive();

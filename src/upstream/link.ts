@@ -1,11 +1,13 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
-import type { Timer } from "../time.ts";
+import { every, now, type Timer } from "../time.ts";
 import { isObject, keepText, maxMessageBytes, toJson } from "../wire.ts";
-import { signsOfLife } from "./alive.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
 const firstOfCalls = 1_000_000_000;
+
+/** Milliseconds after which calls are given more time while nothing is read; they are given it that much earlier. */
+const holdInterval = 200;
 
 /** Calls that were given up and are remembered; the oldest is forgotten first. */
 const mostGivenUp = 1000;
@@ -35,7 +37,8 @@ export class Link {
   #next: number;
   #ended: CallError | undefined;
   /** While it is held. */
-  #signs: Timer | undefined;
+  #holding: Timer | undefined;
+  #givenUntil = 0;
 
   /** Its ids start with `first`; all from there on are taken for its own. */
   constructor(upstream: string, send: Send, first = firstOfCalls) {
@@ -77,10 +80,16 @@ export class Link {
     for (const { call } of this.#pending.values()) call.onAlive?.();
   }
 
-  /** While held, nothing is read from the upstream: no call runs out of its time for want of an answer. */
+  /** While held, nothing is read from the upstream: that time counts for no call under way. */
   hold(held: boolean): void {
-    this.#signs?.clear();
-    this.#signs = held ? signsOfLife(() => this.alive()) : undefined;
+    this.#holding?.clear();
+    if (this.#holding !== undefined) this.#giveUntil(now());
+    this.#holding = undefined;
+    if (!held) return;
+    this.#givenUntil = now();
+    const give = (): void => this.#giveUntil(now() + 2 * holdInterval);
+    give();
+    this.#holding = every(holdInterval, give);
   }
 
   /** Ends one call under way, by its id, with `error` as it is; tells whether the id is one of ours. */
@@ -159,6 +168,12 @@ export class Link {
     } else if (isObject(error)) pending.reject(this.#rpcError(error));
     else pending.reject(this.#badAnswer(message));
     return true;
+  }
+
+  /** Gives calls under way the time until `at` on top of their own; what was given too much is taken back. */
+  #giveUntil(at: number): void {
+    for (const { call } of this.#pending.values()) call.onAlive?.(at - this.#givenUntil);
+    this.#givenUntil = at;
   }
 
   #progress(params: unknown): boolean {

@@ -53,24 +53,28 @@ describe("Link", () => {
     ]);
   });
 
-  it("lets no call's time run out while it is held, and not for a hold that is over at once", () => {
+  it.each([
+    ["once for long", 1, 1010],
+    ["often", 101, 10],
+  ])("gives calls the time that it is held, %s, as it goes on", (_, times, ms) => {
     vi.useFakeTimers();
     try {
       const { link } = setUp();
-      let alive = 0;
-      void link.handle(call({ onAlive: () => alive++ }));
-      for (let n = 0; n < 10; n++) {
+      let given = 0;
+      void link.handle(call({ onAlive: (laterMs) => (given += laterMs ?? NaN) }));
+      let held = 0;
+      for (let n = 0; n < times; n++) {
         link.hold(true);
-        vi.advanceTimersByTime(10);
+        for (let passed = 0; passed < ms; passed += 10, held += 10) {
+          expect(given).toBeGreaterThan(held + 10);
+          vi.advanceTimersByTime(10);
+        }
         link.hold(false);
+        expect(Math.round(given)).toBe(held);
+        vi.advanceTimersByTime(1000);
       }
-      expect(alive).toBe(0);
-      link.hold(true);
-      vi.advanceTimersByTime(1000);
-      expect(alive).toBe(5);
-      link.hold(false);
-      vi.advanceTimersByTime(1000);
-      expect(alive).toBe(5);
+      expect(Math.round(given)).toBe(1010);
+      expect(vi.getTimerCount()).toBe(0);
     } finally {
       vi.useRealTimers();
     }
