@@ -17,7 +17,7 @@ const json = (message) => JSON.stringify({ jsonrpc: "2.0", ...message });
 const event = (message, id) => `${id ? `id: ${id}\n` : ""}data: ${json(message)}\n\n`;
 
 /** What came in. */
-const seen = { requests: [], cancelled: [], gets: 0, closed: [], open: 0 };
+const seen = { requests: [], cancelled: [], gets: 0, closed: [], mostOpen: 0 };
 /** Sessions by id, with their GET stream where it is open. */
 const sessions = new Map();
 /** What is left to send on streams that were broken off, by the id of their last event. */
@@ -75,6 +75,7 @@ const tools = {
     reply.response.on("close", () => seen.closed.push(reply.id));
     if (options.answer !== "json") reply.write(": on my way\n\n");
   },
+  slow: (reply, { arguments: { ms } }) => setTimeout(() => reply.result(text("slow")), ms),
   null_result: (reply) => reply.result(null),
   rpc_error: (reply) =>
     reply.answer({ error: { code: -32099, message: "MCP error -1: kept", data: { why: [1] } } }),
@@ -295,9 +296,10 @@ const server = createServer(async (request, response) => {
     return response.writeHead(Number(options.start)).end(options.say);
   post(request, response, body);
 });
+let open = 0;
 server.on("connection", (socket) => {
-  seen.open++;
-  socket.on("close", () => seen.open--);
+  seen.mostOpen = Math.max(seen.mostOpen, ++open);
+  socket.on("close", () => open--);
 });
 server.listen(Number(options.port ?? 0), "127.0.0.1", () => {
   process.stdout.write(`${server.address().port}\n`);
