@@ -95,11 +95,11 @@ describe("LineWriter", () => {
 
   it("hands over a part at a time, so that what waits is as it came however much it is", async () => {
     const sizes: number[] = [];
-    let read = (): void => {};
+    let take = (): void => {};
     const stream = new Writable({
       write(chunk: Buffer, _encoding, done) {
         sizes.push(chunk.length);
-        read = done;
+        take = done;
       },
     });
     const pressure: boolean[] = [];
@@ -110,7 +110,7 @@ describe("LineWriter", () => {
     expect(writer.waiting).toBe(4 * 600_001);
     for (let n = 0; n < 4; n++) {
       expect(pressure).toEqual([true]);
-      read();
+      take();
       await new Promise(setImmediate);
     }
     expect(sizes).toEqual([600_001, 600_001, 600_001, 600_001]);

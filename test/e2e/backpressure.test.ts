@@ -17,13 +17,15 @@ const peakOf = (pid: number | undefined): number =>
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const failureOf = ({ _meta: meta }: JsonObject) =>
-  (meta as JsonObject | undefined)?.["holdfast/failure"] as JsonObject | undefined;
+  (meta as JsonObject | undefined)?.["holdfast/failure"] as
+    | { readonly code: string; readonly outcome: string }
+    | undefined;
 
 /** How many results there are of each kind: `result`, or the code of a failure. */
 function tally(results: readonly JsonObject[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const result of results) {
-    const kind = String(failureOf(result)?.["code"] ?? (result["error"] ? "error" : "result"));
+    const kind = failureOf(result)?.code ?? (result["error"] === undefined ? "result" : "error");
     counts[kind] = (counts[kind] ?? 0) + 1;
   }
   return counts;
