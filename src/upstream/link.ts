@@ -63,7 +63,10 @@ export class Link {
       this.#pending.set(id, { call, resolve, reject, onCancel });
       const params = paramsOf(call, id);
       const notSent = this.#send({ jsonrpc: "2.0", id, method: call.method, params });
-      if (notSent === undefined) return call.signal.subscribe(onCancel);
+      if (notSent === undefined) {
+        if (this.#holding !== undefined) call.onAlive?.(this.#givenUntil - now());
+        return call.signal.subscribe(onCancel);
+      }
       this.#pending.delete(id);
       reject(notSent);
     });

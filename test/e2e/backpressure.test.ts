@@ -46,13 +46,13 @@ function expectOnce({ messages }: RawClient): void {
 describe("a client on stdio that does not read", () => {
   it("for longer than a call may take gets each answer once, none of which is a timeout", async () => {
     const client = startGateway({
-      policies: { timeout: { attemptMs: 1000 } },
+      policies: { timeout: { attemptMs: 2000 } },
       mcpServers: { odd: odd({ tools: "large" }) },
     });
     await ready(client);
     client.child.stdout?.pause();
     const calls = Array.from({ length: 500 }, () => client.call("odd__large", { bytes: 100_000 }));
-    await sleep(3000);
+    await sleep(5000);
     client.child.stdout?.resume();
     expect(tally(await Promise.all(calls))).toEqual({ result: 500 });
     expectOnce(client);

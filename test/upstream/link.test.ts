@@ -80,6 +80,22 @@ describe("Link", () => {
     }
   });
 
+  it("gives a call that is sent while it is held what is left of that time", () => {
+    vi.useFakeTimers();
+    try {
+      const { link } = setUp();
+      let given = 0;
+      link.hold(true);
+      vi.advanceTimersByTime(110);
+      void link.handle(call({ onAlive: (laterMs) => (given += laterMs ?? NaN) }));
+      vi.advanceTimersByTime(30);
+      link.hold(false);
+      expect(Math.round(given)).toBe(30);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("hands progress to its call in order, without the token", () => {
     const { link, sent } = setUp();
     const notes: Progress[] = [];
