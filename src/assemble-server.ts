@@ -153,7 +153,7 @@ export function serverEntry(
   const all = allPoliciesOf(server);
   const fresh = new Map(all.map((given) => [given, withoutSharing(given)]));
   const policiesOf = (call: Call): PolicyOptions => {
-    const given = overrideOf(call)?.policies ?? policies;
+    const given = overrides.size === 0 ? policies : (overrideOf(call)?.policies ?? policies);
     return call.fresh === true ? (fresh.get(given) ?? given) : given;
   };
   const { maxEntries, maxBytes } = largestCache(all);

@@ -17,5 +17,10 @@ export function redactor(secrets: readonly string[]): (text: string) => string {
   const forms = new Set(secrets.flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)]));
   // Longest first, so that no part of a longer secret is left over.
   const ordered = [...forms].toSorted((a, b) => b.length - a.length);
-  return (text) => ordered.reduce((rest, secret) => rest.replaceAll(secret, mask), text);
+  // Most texts hold none, and to look for one takes a tenth of a replacement.
+  return (text) =>
+    ordered.reduce(
+      (rest, secret) => (rest.includes(secret) ? rest.replaceAll(secret, mask) : rest),
+      text,
+    );
 }
