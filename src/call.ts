@@ -79,8 +79,11 @@ export interface Call {
   readonly begun?: number | undefined;
   readonly deadline: Deadline;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
-  /** Told at each sign that the upstream is still at work on the call. */
-  readonly onAlive?: (() => void) | undefined;
+  /**
+   * Told at each sign that the upstream is still at work on the call; with milliseconds, by how much later it is to be
+   * at its end because nothing is read meanwhile, or earlier where they are negative.
+   */
+  readonly onAlive?: ((laterMs?: number) => void) | undefined;
   /** Whether the answer must come from the upstream itself, for this call alone. */
   readonly fresh?: boolean | undefined;
   /** Follows a call through retries, steps and upstreams: 32 hex digits, a W3C trace id. */

@@ -33,7 +33,7 @@ class Flight {
       ...call,
       signal: this.#signal,
       onProgress: call.onProgress === undefined ? undefined : (progress) => this.#tell(progress),
-      onAlive: () => this.#alive(),
+      onAlive: (laterMs) => this.#alive(laterMs),
     };
     start(shared).then(
       (result) => {
@@ -113,8 +113,8 @@ class Flight {
     for (const { call } of this.#waiters()) call.onProgress?.(progress);
   }
 
-  #alive(): void {
-    for (const { call } of this.#waiters()) call.onAlive?.();
+  #alive(laterMs?: number): void {
+    for (const { call } of this.#waiters()) call.onAlive?.(laterMs);
   }
 }
 

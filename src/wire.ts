@@ -14,79 +14,125 @@ const largeResult = 64 * 1024;
 
 const newline = 10;
 
+/** Bytes at each end of a message in which its id is looked for. */
+const endLength = 64;
+
 /**
  * A `data` listener that cuts a stream of bytes into lines. Each byte is copied once at most.
- * Of a line over `limit` bytes nothing is kept; `onTooLong` is told instead.
+ * Of a line over `limit` bytes only the two ends are kept, which `onTooLong` is told when the line has ended.
  */
 export function lineReader(
   onLine: (line: string) => void,
-  onTooLong: () => void,
+  onTooLong: (start: string, end: string) => void,
   limit = maxMessageBytes,
 ): (chunk: Buffer) => void {
   let parts: Buffer[] = [];
   let length = 0;
+  let start = "";
+  let end = "";
   const take = (part: Buffer): void => {
     if (length <= limit && length + part.length > limit) {
+      start = (parts[0] ?? part).toString("latin1", 0, endLength);
+      end = "";
       parts = [];
-      onTooLong();
     }
     length += part.length;
     if (length <= limit) parts.push(part);
+    else
+      end = (end + part.toString("latin1", Math.max(part.length - endLength, 0))).slice(-endLength);
   };
   return (chunk) => {
-    let start = 0;
+    let from = 0;
     const encoding = encodingOf(chunk);
-    for (let end = chunk.indexOf(newline); end !== -1; end = chunk.indexOf(newline, start)) {
-      if (length === 0 && end - start <= limit) {
-        if (end > start) onLine(chunk.toString(encoding, start, end));
+    for (let to = chunk.indexOf(newline); to !== -1; to = chunk.indexOf(newline, from)) {
+      if (length === 0 && to - from <= limit) {
+        if (to > from) onLine(chunk.toString(encoding, from, to));
       } else {
-        take(chunk.subarray(start, end));
+        take(chunk.subarray(from, to));
         const line = Buffer.concat(parts);
         const kept = length <= limit;
         parts = [];
         length = 0;
         if (kept) onLine(line.toString(encodingOf(line)));
+        else onTooLong(start, end);
       }
-      start = end + 1;
+      from = to + 1;
     }
-    if (start < chunk.length) take(chunk.subarray(start));
+    if (from < chunk.length) take(chunk.subarray(from));
   };
 }
 
 /** ASCII is read as Latin-1: on Node 20, UTF-8 takes ten times as long for the same text. */
 const encodingOf = (bytes: Buffer): "latin1" | "utf8" => (isAscii(bytes) ? "latin1" : "utf8");
 
-/** Writes lines to a stream. The lines of one turn of the event loop go out in one write. */
+/** The id of a message by its two ends, in one of which it is usually written; undefined where it is in none. */
+export function idAtEnds(start: string, end: string): string | number | undefined {
+  const id =
+    /^\{\s*"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+|"[^"\\]*")\s*,/.exec(start)?.[1] ??
+    /,\s*"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+|"[^"\\]*")\s*\}$/.exec(end)?.[1];
+  return id === undefined ? undefined : (JSON.parse(id) as string | number);
+}
+
+/** Characters that go out in one write at most, unless one line has more. V8's longest string has 512 times as many. */
+const mostAtOnce = 1024 * 1024;
+
+/**
+ * Writes lines to a stream. The lines of one turn of the event loop go out in one write. While the other side reads
+ * too slowly, lines wait here as they came: those that share the text of a large result share it until they are sent.
+ */
 export class LineWriter {
   readonly #stream: Writable;
-  #pending = "";
+  readonly #onPressure: ((slow: boolean) => void) | undefined;
+  #lines: string[] = [];
+  #length = 0;
+  #slow = false;
 
   /** `onPressure` is told true when the other side reads too slowly, and false when it has caught up. */
   constructor(stream: Writable, onPressure?: (slow: boolean) => void) {
     this.#stream = stream;
-    if (onPressure !== undefined) {
-      this.#onPressure = onPressure;
-      stream.on("drain", () => onPressure(false));
-    }
+    this.#onPressure = onPressure;
+    stream.on("drain", () => {
+      this.#slow = false;
+      this.#send();
+      if (!this.#slow) onPressure?.(false);
+    });
   }
-
-  readonly #onPressure: ((slow: boolean) => void) | undefined;
 
   /** How much is not yet taken by the other side: bytes, or characters of what is all ASCII. */
   get waiting(): number {
-    return this.#pending.length + this.#stream.writableLength;
+    return this.#length + this.#stream.writableLength;
   }
 
   write(line: string): void {
-    if (this.#pending === "") process.nextTick(this.#flush);
-    this.#pending += `${line}\n`;
+    if (this.#length === 0 && !this.#slow) process.nextTick(this.#flush);
+    this.#lines.push(line);
+    this.#length += line.length + 1;
   }
 
   readonly #flush = (): void => {
-    const text = this.#pending;
-    this.#pending = "";
-    if (this.#stream.writable && !this.#stream.write(text)) this.#onPressure?.(true);
+    this.#send();
+    if (this.#slow) this.#onPressure?.(true);
   };
+
+  #send(): void {
+    while (this.#length > 0 && !this.#slow) {
+      const text = this.#next();
+      this.#slow = this.#stream.writable && !this.#stream.write(text);
+    }
+  }
+
+  /** Takes as many lines as go out at once. */
+  #next(): string {
+    let count = 0;
+    let length = 0;
+    for (const line of this.#lines) {
+      if (count > 0 && length + line.length > mostAtOnce) break;
+      length += line.length + 1;
+      count++;
+    }
+    this.#length -= length;
+    return `${this.#lines.splice(0, count).join("\n")}\n`;
+  }
 }
 
 /** A constructor that gives back what it is given, so that a class can put a private member into it. */
@@ -114,7 +160,6 @@ class Text extends Given {
 /** The two ways in which an answer is usually written, and then its id is at one of its ends. */
 const head = /^\{"jsonrpc":"2\.0","id":\d+,/;
 const tail = /,"jsonrpc":"2\.0","id":\d+\}$/;
-const endLength = 64;
 
 /**
  * Remembers in the result of an answer the text that it came as, so that `resultLine` need not write it anew.

@@ -1,9 +1,10 @@
-import { PassThrough } from "node:stream";
+import { PassThrough, Writable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Result } from "../src/call.ts";
 import {
   forgetText,
+  idAtEnds,
   keepText,
   lineReader,
   LineWriter,
@@ -11,16 +12,19 @@ import {
   resultLine,
 } from "../src/wire.ts";
 
-const read = (chunks: Buffer[], limit?: number): { lines: string[]; tooLong: number } => {
+const read = (
+  chunks: Buffer[],
+  limit?: number,
+): { lines: string[]; tooLong: number; ends: string[] } => {
   const lines: string[] = [];
-  let tooLong = 0;
+  const ends: string[] = [];
   const take = lineReader(
     (line) => lines.push(line),
-    () => tooLong++,
+    (start, end) => ends.push(start, end),
     limit,
   );
   for (const chunk of chunks) take(chunk);
-  return { lines, tooLong };
+  return { lines, tooLong: ends.length / 2, ends };
 };
 
 describe("lineReader", () => {
@@ -49,18 +53,31 @@ describe("lineReader", () => {
 
   it("keeps nothing of a line over the limit, says so once, and goes on with the next", () => {
     const long = Buffer.from("x".repeat(6));
-    expect(read([long, long, Buffer.from("y\nshort\n")], 10)).toEqual({
+    expect(read([long, long, Buffer.from("y\nshort\n")], 10)).toMatchObject({
       lines: ["short"],
       tooLong: 1,
     });
-    expect(read([Buffer.from("x".repeat(11)), Buffer.from("\nab\n")], 10)).toEqual({
+    expect(read([Buffer.from("x".repeat(11)), Buffer.from("\nab\n")], 10)).toMatchObject({
       lines: ["ab"],
       tooLong: 1,
     });
-    expect(read([Buffer.from(`${"x".repeat(11)}\nab\n`)], 10)).toEqual({
+    expect(read([Buffer.from(`${"x".repeat(11)}\nab\n`)], 10)).toMatchObject({
       lines: ["ab"],
       tooLong: 1,
     });
+  });
+
+  it.each([
+    ["first", { jsonrpc: "2.0", id: 1_000_000_007, result: { text: "x".repeat(500) } }],
+    ["last", { result: { text: "x".repeat(500) }, jsonrpc: "2.0", id: 1_000_000_007 }],
+  ])("tells by the ends of a line over the limit which id it has, written %s", (_, message) => {
+    const bytes = Buffer.from(`${JSON.stringify(message)}\n`);
+    for (const size of [bytes.length, 400, 130]) {
+      const chunks = [];
+      for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
+      const [start = "", end = ""] = read(chunks, 200).ends;
+      expect(idAtEnds(start, end)).toBe(1_000_000_007);
+    }
   });
 });
 
@@ -76,6 +93,31 @@ describe("LineWriter", () => {
     writer.write("c");
     await new Promise(setImmediate);
     expect(chunks).toEqual(["a\nb\n", "c\n"]);
+  });
+
+  it("hands over a part at a time, so that what waits is as it came however much it is", async () => {
+    const sizes: number[] = [];
+    let take = (): void => {};
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        sizes.push(chunk.length);
+        take = done;
+      },
+    });
+    const pressure: boolean[] = [];
+    const writer = new LineWriter(stream, (slow) => pressure.push(slow));
+    for (let n = 0; n < 4; n++) writer.write("x".repeat(600_000));
+    await new Promise(setImmediate);
+    expect(stream.writableLength).toBe(600_001);
+    expect(writer.waiting).toBe(4 * 600_001);
+    for (let n = 0; n < 4; n++) {
+      expect(pressure).toEqual([true]);
+      take();
+      await new Promise(setImmediate);
+    }
+    expect(sizes).toEqual([600_001, 600_001, 600_001, 600_001]);
+    expect(writer.waiting).toBe(0);
+    expect(pressure).toEqual([true, false]);
   });
 
   it("tells when the other side reads too slowly, and when it has caught up", async () => {

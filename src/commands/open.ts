@@ -154,5 +154,5 @@ const redactorOf = (
 
 const sinkOf = ({ log }: Config): Sink =>
   log.file === undefined
-    ? stderrSink
-    : fileSink(log.file, (problem) => stderrSink.write(`holdfast: ${problem}`));
+    ? stderrSink()
+    : fileSink(log.file, (problem) => stderrSink().write(`holdfast: ${problem}`));

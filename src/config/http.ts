@@ -79,6 +79,14 @@ export const httpOptions = z
       .describe(
         "Bytes of what was sent as events that each session keeps, for clients whose stream broke.",
       ),
+    maxUnreadBytes: z
+      .int()
+      .min(1_048_576)
+      .max(68_719_476_736)
+      .default(268_435_456)
+      .describe(
+        "Bytes of large answers (over 64 KiB) that clients may leave unread together. Beyond, a client that has left more than its share has to read first: its requests get 429, and calls under way `overloaded` with the outcome `done`.",
+      ),
     requestTimeoutMs: z
       .int()
       .min(100)

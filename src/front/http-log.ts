@@ -16,7 +16,7 @@ export class SentLog {
   #length = 0;
   #last = 0;
 
-  /** `maxBytes` counts the characters of messages. The newest is kept whatever its size. */
+  /** `maxBytes` counts the characters of messages. The newest is kept whatever its size, until it was taken. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
   }
@@ -29,10 +29,20 @@ export class SentLog {
     for (const oldest of this.#kept.values()) {
       const isFull = this.#length > this.#maxBytes || this.#kept.size > mostKept;
       if (!isFull || oldest === sent) break;
-      this.#kept.delete(oldest.number);
-      this.#length -= oldest.line.length;
+      this.#forget(oldest);
     }
     return sent;
+  }
+
+  /** A client's connection has taken the message of that number whole: one that is too large is not kept for longer. */
+  taken(number: number): void {
+    const sent = this.#kept.get(number);
+    if (sent !== undefined && sent.line.length > this.#maxBytes) this.#forget(sent);
+  }
+
+  #forget({ number, line }: Sent): void {
+    this.#kept.delete(number);
+    this.#length -= line.length;
   }
 
   /** The number that the next message will be above. */

@@ -31,6 +31,8 @@ export interface HttpLimits {
   readonly sessionIdleMs: number;
   /** Bytes of what was sent on its streams that a session keeps, to send it again. */
   readonly replayBytes: number;
+  /** Bytes of large answers that all clients together may leave unread. */
+  readonly maxUnreadBytes: number;
   /** Milliseconds for a request to arrive in full. */
   readonly requestTimeoutMs: number;
   /** Milliseconds between two signs of life on a stream on which nothing else is sent. */

@@ -44,11 +44,19 @@ export function json(
   headers: Readonly<Record<string, string>> = {},
 ): void {
   if (response.headersSent || response.destroyed) return;
+  const body = asBody(text);
   response.writeHead(status, {
     "content-type": "application/json",
     "cache-control": "no-store",
-    "content-length": Buffer.byteLength(text),
+    "content-length": Buffer.byteLength(body),
     ...headers,
   });
-  response.end(text);
+  response.end(body);
 }
+
+/** Characters from which on a text waits for its reader as bytes: as a string it would be there several times. */
+const large = 64 * 1024;
+
+/** What is written of a text. */
+export const asBody = (text: string): string | Buffer =>
+  text.length < large ? text : Buffer.from(text);

@@ -14,6 +14,7 @@ import { parseEventId, SseStream } from "./http-stream.ts";
 import type { RequestId } from "./exchange.ts";
 import type { ListTexts } from "./list-texts.ts";
 import { Session } from "./session.ts";
+import type { Unread } from "./unread.ts";
 
 /** The stream for what belongs to no request. */
 const standing = 0;
@@ -23,12 +24,17 @@ const invalidRequest = -32600;
 /** Batches came with this version, and went with the next. */
 const lastWithBatches = "2025-03-26";
 
+const unreadFirst = refusal(429, "Too Many Requests: read the answers to earlier ones first", {
+  headers: { "retry-after": "1" },
+});
+
 /** What a session is told. */
 export interface HttpSessionOptions {
   readonly limits: HttpLimits;
   readonly principal: string;
   readonly listed: () => Promise<void>;
   readonly texts: ListTexts;
+  readonly unread: Unread;
   readonly onProblem: (problem: string) => void;
   /** Told when it has ended, for whatever reason. */
   readonly onEnd: (session: HttpSession) => void;
@@ -68,6 +74,7 @@ export class HttpSession {
       session: this.name,
       write: (line, about) => this.#write(line, about),
       answer: (id, line) => this.#answer(id, line),
+      refuses: (length) => options.unread.refuses(this.#responses, length),
       isOneOfMany: true,
       listed: options.listed,
       texts: options.texts,
@@ -104,6 +111,7 @@ export class HttpSession {
     // Each is sent what is kept, which stays in memory for who does not read it: one for each request, and one more.
     if (this.#listening.size > this.#options.limits.maxInFlight)
       return refuse(response, this.#tooMany());
+    if (this.#options.unread.isFull(this.#responses)) return refuse(response, unreadFirst);
     const last = lastEventId === undefined ? undefined : parseEventId(lastEventId);
     if (lastEventId !== undefined && last === undefined)
       return refuse(response, refusal(400, "Bad Request: Last-Event-ID is none of ours"));
@@ -144,7 +152,7 @@ export class HttpSession {
     // A response that is not read takes as much as a request under way.
     if (ids.length + Math.max(this.#replies.size, this.#responses.size) > maxInFlight)
       return this.#tooMany();
-    return undefined;
+    return ids.length > 0 && this.#options.unread.isFull(this.#responses) ? unreadFirst : undefined;
   }
 
   #tooMany(): Refusal {

@@ -4,6 +4,7 @@ import { every, type Timer } from "../time.ts";
 import type { HttpLimits } from "./http-options.ts";
 import { HttpSession } from "./http-session.ts";
 import { ListTexts } from "./list-texts.ts";
+import type { Unread } from "./unread.ts";
 
 /** Looks for idle sessions in the time after which one is ended: it may last so much longer. */
 const looks = 10;
@@ -12,6 +13,7 @@ const shortestLook = 50;
 /** What all sessions have in common. */
 export interface SessionsOptions {
   readonly limits: HttpLimits;
+  readonly unread: Unread;
   readonly peers: Peers;
   readonly listed: () => Promise<void>;
   readonly onProblem: (problem: string) => void;
@@ -45,7 +47,7 @@ export class HttpSessions {
 
   /** A new session, where there are too many in place of another. Undefined where none can go. */
   open(principal: string): HttpSession | undefined {
-    const { limits, peers, listed, onProblem } = this.#options;
+    const { limits, unread, peers, listed, onProblem } = this.#options;
     if (this.#sessions.size >= limits.maxSessions) {
       const other = this.#replaceable(principal);
       if (other === undefined) return undefined;
@@ -53,6 +55,7 @@ export class HttpSessions {
     }
     const session = new HttpSession(this.#gateway, {
       limits,
+      unread,
       principal,
       listed,
       texts: this.#texts,

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { every, type Timer } from "../time.ts";
 import type { Sent, SentLog } from "./http-log.ts";
+import { asBody } from "./http-reply.ts";
 
 /** Bytes that may wait for a client that reads too slowly; then its stream is ended, and it may resume. */
 const mostWaiting = 1024 * 1024;
@@ -59,7 +60,7 @@ export class SseStream {
     if (primes()) response.write(`id: ${this.#number}-${last}\nretry: ${retry}\ndata: \n\n`);
     // All at once: what is kept is bounded, and it is what the client came for.
     const missed = log.after(this.#number, last);
-    if (missed.length > 0) response.write(missed.map(eventText).join(""));
+    if (missed.length > 0) this.#send(response, missed.map(eventText).join(""), missed.at(-1));
     this.#written = missed.at(-1)?.number ?? last;
     this.#alive = every(keepAliveMs, () => {
       if (response.writableLength === 0) response.write(": alive\n\n");
@@ -80,7 +81,13 @@ export class SseStream {
     if (response === undefined) return;
     if (response.writableLength > mostWaiting) return this.#leave();
     this.#written = sent.number;
-    response.write(eventText(sent));
+    this.#send(response, eventText(sent), sent);
+  }
+
+  #send(response: ServerResponse, text: string, last: Sent | undefined): void {
+    response.write(asBody(text), (error) => {
+      if (!error && last !== undefined) this.#options.log.taken(last.number);
+    });
   }
 
   /** What was written is still sent. */

@@ -17,6 +17,7 @@ import type { Access, HttpOptions } from "./http-options.ts";
 import { isRefusal, json, refusal, refuse, sessionGone, type Refusal } from "./http-reply.ts";
 import { HttpSessions, type SessionsOptions } from "./http-sessions.ts";
 import type { StatelessHttp } from "./stateless-http.ts";
+import { Unread } from "./unread.ts";
 
 const endpoint = "/mcp";
 const drainTick = 20;
@@ -28,7 +29,7 @@ const lookForSlow = 1000;
 const invalidRequest = -32600;
 
 /** What the HTTP front needs beside the gateway and its options. */
-export type HttpSurroundings = Omit<SessionsOptions, "limits">;
+export type HttpSurroundings = Omit<SessionsOptions, "limits" | "unread">;
 
 /** MCP by Streamable HTTP, for any number of clients. */
 export class HttpFront {
@@ -47,10 +48,11 @@ export class HttpFront {
     this.#options = options;
     this.#surroundings = surroundings;
     this.#guard = new Guard(options);
-    this.#sessions = new HttpSessions(gateway, { ...surroundings, limits: options });
+    const common = { ...surroundings, limits: options, unread: new Unread(options.maxUnreadBytes) };
+    this.#sessions = new HttpSessions(gateway, common);
     this.#loadStateless = async () => {
       const { StatelessHttp: Loaded } = await import("./stateless-http.ts");
-      return (this.#stateless = new Loaded(gateway, { ...surroundings, limits: options }));
+      return (this.#stateless = new Loaded(gateway, common));
     };
     void surroundings.listed().then(() => (this.#isReady = true));
     const { requestTimeoutMs } = options;

@@ -1,12 +1,15 @@
 import type { Caller, JsonObject, Progress, Result } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
-import { asCallError, type CallError, type RpcError } from "../errors.ts";
+import { asCallError, CallError, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { now } from "../time.ts";
 import { failureResult } from "./failure.ts";
 import type { Route, Routes } from "./routes.ts";
 
 const internalError = -32603;
+
+/** Requests of one client that may wait for the lists of servers that are still connecting. */
+const mostWaiting = 1000;
 
 /** A request of a client that servers answer. Exactly one of its three ends is told, once. */
 export interface Relayed {
@@ -32,6 +35,8 @@ export class Relay {
   readonly #gateway: Gateway;
   readonly #routes: Routes;
   readonly #listed: () => Promise<void>;
+  /** Requests of which it is not known yet where they go. */
+  #waiting = 0;
 
   /** `listed` resolves when as many upstreams as can be waited for have told their lists. */
   constructor(gateway: Gateway, routes: Routes, listed: () => Promise<void>) {
@@ -45,8 +50,11 @@ export class Relay {
     const { method, params, signal } = request;
     const found = this.#routes.find(method, params, false);
     if (Array.isArray(found)) return this.#along(request, found);
+    if (this.#waiting >= mostWaiting) return request.failed(this.told(tooManyWait(), request));
+    this.#waiting++;
     // A client may know a name from an earlier run, and its server may still be connecting.
     void this.#listed().then(() => {
+      this.#waiting--;
       const late = this.#routes.find(method, params, true);
       if (Array.isArray(late) && signal.reason === undefined) this.#along(request, late);
       else request.failed({ error: found });
@@ -93,3 +101,13 @@ export class Relay {
       );
   }
 }
+
+const tooManyWait = (): CallError =>
+  new CallError(
+    "overloaded",
+    `the servers are not all connected, and ${mostWaiting} requests wait for that`,
+    {
+      outcome: "failed",
+      local: true,
+    },
+  );

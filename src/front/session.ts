@@ -29,6 +29,7 @@ import { commonCapabilities, instructionsOf } from "./offer.ts";
 import { Relay, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 import { SessionRequest, type Ends } from "./session-request.ts";
+import { notRead } from "./unread.ts";
 
 /** JSON-RPC's codes that we give ourselves. */
 const invalidRequest = -32600;
@@ -54,6 +55,8 @@ export interface SessionOptions {
   readonly answer?: (id: RequestId, line: string | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
+  /** Whether an answer of so many characters is too much for a client that does not read. Default: none is. */
+  readonly refuses?: (length: number) => boolean;
   /** The lists as text, where other clients have them too. Default: its own. */
   readonly texts?: ListTexts;
   /** Whether other clients use the same servers, whose tasks are none of this one's. Default false. */
@@ -236,7 +239,9 @@ export class Session implements Transport {
       const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
       return this.#tell(id, this.#relay.told(error, request));
     }
-    this.#reply(id, line);
+    if (this.#options.refuses?.(line.length) === true)
+      this.#tell(id, this.#relay.told(notRead(), request));
+    else this.#reply(id, line);
   }
 
   #tell(id: RequestId, told: Told): void {

@@ -8,6 +8,7 @@ import { refusal, refuse } from "./http-reply.ts";
 import { Stateless, type StatelessOptions } from "./stateless.ts";
 import { mismatch } from "./stateless-headers.ts";
 import { StatelessReply } from "./stateless-reply.ts";
+import type { Unread } from "./unread.ts";
 
 const invalidRequest = -32600;
 const headerMismatch = -32020;
@@ -22,6 +23,7 @@ export interface Posted {
 
 interface Options extends Pick<StatelessOptions, "listed" | "peers" | "onProblem"> {
   readonly limits: HttpLimits;
+  readonly unread: Unread;
 }
 
 /** The requests without a session that come by HTTP. */
@@ -30,8 +32,8 @@ export class StatelessHttp {
   readonly #options: Options;
   readonly #clients = new Map<string, Stateless>();
   readonly #neighbours: NonNullable<StatelessOptions["neighbours"]> = new Set();
-  /** By principal. */
-  readonly #open = new Map<string, Set<Exchange>>();
+  /** The responses that are open, by principal. */
+  readonly #open = new Map<string, Set<ServerResponse>>();
 
   constructor(gateway: Gateway, options: Options) {
     this.#gateway = gateway;
@@ -56,10 +58,9 @@ export class StatelessHttp {
       );
     // A request is taken back by closing its response: no notification means anything here.
     if (id === undefined) return void response.writeHead(202).end();
-    const { limits } = this.#options;
-    const open = this.#open.get(principal) ?? new Set();
-    this.#open.set(principal, open);
-    if (open.size >= limits.maxSessions)
+    const { limits, unread } = this.#options;
+    const open = this.#openOf(principal);
+    if (open.size >= limits.maxSessions || unread.isFull(open))
       return refuse(response, refusal(429, "Too Many Requests", tryAgain), id);
     const problem = mismatch(request.headers, message, (name) =>
       this.#gateway.findTool(name, false),
@@ -70,9 +71,9 @@ export class StatelessHttp {
     }
     const reply = new StatelessReply(response, limits.keepAliveMs);
     const exchange = new Exchange(id as RequestId, reply.write);
-    open.add(exchange);
+    open.add(response);
     response.on("close", () => {
-      open.delete(exchange);
+      open.delete(response);
       if (exchange.isOpen) exchange.cancel(cancelled("the client took it back"));
     });
     this.#client(principal).take(message, exchange);
@@ -87,13 +88,21 @@ export class StatelessHttp {
     }
   }
 
+  #openOf(principal: string): Set<ServerResponse> {
+    let open = this.#open.get(principal);
+    if (open === undefined) this.#open.set(principal, (open = new Set()));
+    return open;
+  }
+
   #client(principal: string): Stateless {
     let client = this.#clients.get(principal);
     if (client === undefined) {
-      const { listed, peers, onProblem } = this.#options;
+      const { listed, peers, onProblem, unread } = this.#options;
       const session = `stateless-${principal}`;
       const neighbours = this.#neighbours;
-      const common = { listed, peers, onProblem, neighbours };
+      const open = this.#openOf(principal);
+      const refuses = (length: number): boolean => unread.refuses(open, length);
+      const common = { listed, peers, onProblem, neighbours, refuses };
       client = new Stateless(this.#gateway, { principal, session, ...common });
       this.#clients.set(principal, client);
     }

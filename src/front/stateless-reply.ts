@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { every, type Timer } from "../time.ts";
 import type { Exchange } from "./exchange.ts";
-import { json } from "./http-reply.ts";
+import { asBody, json } from "./http-reply.ts";
 import { eventStream, oneLine } from "./http-stream.ts";
 
 const methodNotFound = -32601;
@@ -36,7 +36,7 @@ export class StatelessReply {
     }
     if (!last && response.writableLength > mostWaiting) return;
     this.#stream();
-    response.write(`event: message\ndata: ${oneLine(line)}\n\n`);
+    response.write(asBody(`event: message\ndata: ${oneLine(line)}\n\n`));
     if (!last) return;
     this.#alive.clear();
     response.end();

@@ -15,6 +15,7 @@ import type { Relay, Relayed, Told } from "./relay.ts";
 import type { Route } from "./routes.ts";
 import { asStatelessError, completeLine, inputRequiredLine } from "./stateless-answers.ts";
 import type { RequestMeta } from "./stateless-meta.ts";
+import { notRead } from "./unread.ts";
 
 const internalError = -32603;
 /** How a server of 2025-11-25 says that its user must open a page before it can answer. */
@@ -32,6 +33,8 @@ export interface Home {
   readonly relay: Relay;
   readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
+  /** Whether an answer of so many characters is too much for a client that does not read. Default: none is. */
+  readonly refuses?: ((length: number) => boolean) | undefined;
   /** The client, where it is always the same. */
   readonly peer: Peer | undefined;
   /** No server works on the request any more. */
@@ -240,6 +243,8 @@ export class StatelessRequest implements Relayed, Peer, Waiting {
       const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
       return this.#tell(exchange, this.#home.relay.told(error, this));
     }
-    exchange.answer(line);
+    if (this.#home.refuses?.(line.length) === true)
+      this.#tell(exchange, this.#home.relay.told(notRead(), this));
+    else exchange.answer(line);
   }
 }

@@ -53,6 +53,7 @@ export interface StatelessOptions {
   readonly neighbours?: Set<Parked<StatelessRequest>>;
   /** Told what of a server's cannot be passed on. */
   readonly onProblem: (problem: string) => void;
+  readonly refuses?: Home["refuses"];
 }
 
 /** A question of a server while no request was under way that could be answered with it. */
@@ -71,6 +72,7 @@ export class Stateless implements Home {
   readonly relay: Relay;
   readonly parked: Parked<StatelessRequest>;
   readonly onProblem: (problem: string) => void;
+  readonly refuses: Home["refuses"];
   readonly peer: Peer | undefined;
   readonly gateway: Gateway;
   readonly #options: StatelessOptions;
@@ -88,6 +90,7 @@ export class Stateless implements Home {
     this.gateway = gateway;
     this.#options = options;
     this.onProblem = options.onProblem;
+    this.refuses = options.refuses;
     this.peer = options.slot;
     const { neighbours } = options;
     this.parked = new Parked(neighbours === undefined ? Infinity : mostParkedAtServer, neighbours);

@@ -2,7 +2,7 @@ import type { Readable, Writable } from "node:stream";
 import type { Gateway } from "../gateway.ts";
 import type { Peers, PeerSlot } from "../peer.ts";
 import { after } from "../time.ts";
-import { lineReader, LineWriter } from "../wire.ts";
+import { errorLine, idAtEnds, lineReader, LineWriter, maxMessageBytes } from "../wire.ts";
 import { Session } from "./session.ts";
 import { StatelessStdio } from "./stateless-stdio.ts";
 
@@ -15,6 +15,8 @@ export interface StdioOptions {
   readonly peers: Peers;
   readonly onProblem: (problem: string) => void;
 }
+
+const invalidRequest = -32600;
 
 /** Bytes that are read ahead of a client that reads too slowly: its end is noticed behind so many at most. */
 const mostAhead = 16 * 1024 * 1024;
@@ -60,7 +62,11 @@ export class StdioFront {
     this.#input = input;
     this.#take = lineReader(
       (line) => this.#session.receive(line),
-      () => onProblem("the client sent a message that is too large, which was left out"),
+      (start, end) => {
+        const message = `Invalid Request: a message of over ${maxMessageBytes} bytes`;
+        write(errorLine(idAtEnds(start, end), { code: invalidRequest, message }));
+        onProblem("the client sent a message that is too large, which was left out");
+      },
     );
     input.on("data", (chunk: Buffer) => {
       if (this.#slow || this.#ahead.length > 0) this.#keep(chunk);

@@ -1,4 +1,5 @@
 import { createWriteStream, type WriteStream } from "node:fs";
+import type { Writable } from "node:stream";
 import { messageOf } from "../errors.ts";
 import { after } from "../time.ts";
 
@@ -10,17 +11,27 @@ export interface Sink {
   close(): Promise<void>;
 }
 
-/** Bytes that may wait for a slow disk; beyond, lines are dropped and counted. */
+/** Characters that may wait for a slow disk, or for who reads stderr; beyond, lines are dropped and counted. */
 const mostWaiting = 16 * 1024 * 1024;
 
 /** Milliseconds, and bytes, after which lines are handed to the disk: to hand over each costs more than to make it. */
 const flushMs = 50;
 const blockBytes = 64 * 1024;
 
-export const stderrSink: Sink = {
-  write: (line) => void process.stderr.write(`${line}\n`),
-  close: () => Promise.resolve(),
-};
+/** Writes lines to stderr. Not every host reads it; how many lines were dropped is told where it reads on. */
+export function stderrSink(stream: Writable = process.stderr): Sink {
+  let dropped = 0;
+  return {
+    write(line) {
+      if (stream.writableLength > mostWaiting) return void dropped++;
+      const missing =
+        dropped === 0 ? "" : `holdfast: stderr was not read: ${dropped} lines were dropped\n`;
+      dropped = 0;
+      stream.write(`${missing}${line}\n`);
+    },
+    close: () => Promise.resolve(),
+  };
+}
 
 /**
  * Appends lines to a file (mode 600), at most 50 ms after they came. What the disk refuses is told once to

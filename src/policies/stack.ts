@@ -138,7 +138,11 @@ export function stack(options: StackOptions): Stack {
         spent: options.spent,
         report,
       }),
-    ready(options.untilReady),
+    ready({
+      upstream,
+      untilReady: options.untilReady,
+      bulkheadOf: (call) => policiesOf(call).bulkhead,
+    }),
     uses("circuitBreaker", () => true) && circuits.middleware,
     uses("rateLimit", () => true) && limit.middleware,
     uses("bulkhead", () => true) && rooms.middleware,

@@ -48,7 +48,9 @@ export const timeout =
     if (options === false) return next(call);
     const attempt = new Attempt(call, options.attemptMs);
     const { signal } = attempt;
-    const onAlive = options.resetOnProgress ? () => attempt.alive() : undefined;
+    const onAlive = options.resetOnProgress
+      ? (laterMs?: number) => attempt.alive(laterMs)
+      : undefined;
     return next({ ...call, signal, onAlive }).then(
       (result) => {
         attempt.end();
@@ -79,10 +81,10 @@ class Attempt {
     call.signal.subscribe(this.signal);
   }
 
-  /** Starts its time anew, and moves the call's with it. */
-  alive(): void {
+  /** Starts its time anew, or adds so much to it, and moves the call's with it. */
+  alive(laterMs?: number): void {
     const { deadline: total } = this.#call;
-    this.#endsAt = now() + this.#ms;
+    this.#endsAt = laterMs === undefined ? now() + this.#ms : this.#endsAt + laterMs;
     total.at = Math.max(total.at, Math.min(this.#endsAt, total.max));
   }
 

@@ -5,6 +5,7 @@ import { brokenOff, lost, mediaType, type HttpFailure } from "./http-failures.ts
 import type { Fetcher } from "./http-fetch.ts";
 import { EventStream } from "./http-stream.ts";
 import type { HttpTarget } from "./http-target.ts";
+import { tooLarge } from "./link.ts";
 
 /** A request that the server has accepted. */
 export interface AcceptedRequest {
@@ -39,7 +40,7 @@ export async function readAnswer(
   }
   try {
     const text = await readText(fetcher, response, maxMessageBytes);
-    if (text === undefined) return { error: tooLarge(target), ends: false };
+    if (text === undefined) return { error: tooLarge(target.upstream), ends: false };
     return onMessage(text) ? undefined : badAnswer(target, "JSON that is no answer to it");
   } catch (error) {
     return stop.reason === undefined
@@ -61,7 +62,7 @@ async function readStream(
     headers,
     standing: false,
     onTooLarge() {
-      largest = tooLarge(target);
+      largest = tooLarge(target.upstream);
       stop.cancel(largest);
     },
   });
@@ -97,9 +98,3 @@ const badAnswer = ({ upstream }: HttpTarget, got: string): HttpFailure => ({
   ),
   ends: false,
 });
-
-const tooLarge = ({ upstream }: HttpTarget): CallError =>
-  new CallError("too_large", `${upstream} sent a message of over ${maxMessageBytes} bytes`, {
-    outcome: "unknown",
-    upstream,
-  });

@@ -21,6 +21,9 @@ const farewell = 300;
 /** Milliseconds that a server has to take what is no request. */
 const noteTimeout = 10_000;
 
+/** What is no request and waits for the server to take it, at most; then a request is taken back by closing it alone. */
+const mostNotes = 256;
+
 /** The SDK's code for it. */
 const connectionClosed = -32000;
 
@@ -59,6 +62,7 @@ export class HttpConnection {
   readonly #closed = new Cancel();
   #url: URL;
   #resolveEnded = (_reason: CallError): void => {};
+  #notes = 0;
   #hasEnded = false;
 
   constructor(target: HttpTarget, kind: "http" | "sse", events: ConnectionEvents) {
@@ -80,6 +84,7 @@ export class HttpConnection {
 
   /** While held, nothing is read from the server. */
   hold(held: boolean): void {
+    this.link.hold(held);
     this.#fetcher.hold(held);
   }
 
@@ -137,12 +142,21 @@ export class HttpConnection {
   }
 
   async #postNote(url: URL, init: RequestInit, cancels: unknown): Promise<Response> {
+    const close = (): void => {
+      if (typeof cancels === "number") this.#requests.get(cancels)?.cancel(this.#lost("was told"));
+    };
+    if (this.#notes >= mostNotes) {
+      close();
+      return accepted();
+    }
     const stop = new Cancel();
     const timer = after(noteTimeout, () => stop.cancel(this.#lost("did not take a notification")));
+    this.#notes++;
     const got = await this.#exchange(url, init, stop);
+    this.#notes--;
     timer.clear();
     // Now that the server knows, its answer need not be waited for.
-    if (typeof cancels === "number") this.#requests.get(cancels)?.cancel(this.#lost("was told"));
+    close();
     if (!(got instanceof Response)) throw got.error;
     if (isRedirect(got)) return got;
     void got.body?.cancel().catch(() => {});

@@ -1,10 +1,14 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { KeyTable } from "../key-table.ts";
-import { isObject, keepText, toJson } from "../wire.ts";
+import { every, now, type Timer } from "../time.ts";
+import { isObject, keepText, maxMessageBytes, toJson } from "../wire.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
 const firstOfCalls = 1_000_000_000;
+
+/** Milliseconds after which calls are given more time while nothing is read; they are given it that much earlier. */
+const holdInterval = 200;
 
 /** Calls that were given up and are remembered; the oldest is forgotten first. */
 const mostGivenUp = 1000;
@@ -42,7 +46,7 @@ class Pending {
 
 /** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
 export class Link {
-  readonly #upstream: string;
+  readonly upstream: string;
   readonly #send: Send;
   readonly #pending = new KeyTable<number, Pending>();
   /** Whose calls were given up; the upstream may still be at them until it answers. */
@@ -54,10 +58,13 @@ export class Link {
   readonly #first: number;
   #next: number;
   #ended: CallError | undefined;
+  /** While it is held. */
+  #holding: Timer | undefined;
+  #givenUntil = 0;
 
   /** Its ids start with `first`; all from there on are taken for its own. */
   constructor(upstream: string, send: Send, first = firstOfCalls) {
-    this.#upstream = upstream;
+    this.upstream = upstream;
     this.#send = send;
     this.#first = this.#next = first;
   }
@@ -72,7 +79,10 @@ export class Link {
       this.#pending.add(id, pending);
       const params = paramsOf(call, id);
       const notSent = this.#send({ jsonrpc: "2.0", id, method: call.method, params });
-      if (notSent === undefined) return call.signal.subscribe(pending);
+      if (notSent === undefined) {
+        if (this.#holding !== undefined) call.onAlive?.(this.#givenUntil - now());
+        return call.signal.subscribe(pending);
+      }
       this.#pending.remove(id, pending);
       reject(notSent);
     });
@@ -89,6 +99,18 @@ export class Link {
     for (const { call } of this.#pending.values()) call.onAlive?.();
   }
 
+  /** While held, nothing is read from the upstream: that time counts for no call under way. */
+  hold(held: boolean): void {
+    this.#holding?.clear();
+    if (this.#holding !== undefined) this.#giveUntil(now());
+    this.#holding = undefined;
+    if (!held) return;
+    this.#givenUntil = now();
+    const give = (): void => this.#giveUntil(now() + 2 * holdInterval);
+    give();
+    this.#holding = every(holdInterval, give);
+  }
+
   /** Ends one call under way, by its id, with `error` as it is; tells whether the id is one of ours. */
   fail(id: number, error: CallError): boolean {
     this.#take(id)?.reject(error);
@@ -103,6 +125,7 @@ export class Link {
   /** Ends all calls under way, and refuses new ones. */
   end(reason: CallError): void {
     this.refuse(reason);
+    this.hold(false);
     for (const [id, { reject }] of this.#pending.entries()) {
       this.#take(id);
       reject(mayHaveHappened(reason));
@@ -166,6 +189,12 @@ export class Link {
     return true;
   }
 
+  /** Gives calls under way the time until `at` on top of their own; what was given too much is taken back. */
+  #giveUntil(at: number): void {
+    for (const { call } of this.#pending.values()) call.onAlive?.(at - this.#givenUntil);
+    this.#givenUntil = at;
+  }
+
   #progress(params: unknown): boolean {
     if (!isObject(params)) return false;
     const { progressToken, ...progress } = params;
@@ -200,7 +229,7 @@ export class Link {
     if (!Number.isInteger(code) || typeof message !== "string") return this.#badAnswer({ error });
     return new CallError("upstream_error", message, {
       outcome: "answered",
-      upstream: this.#upstream,
+      upstream: this.upstream,
       rpc: { code: code as number, message, ...("data" in error && { data }) },
     });
   }
@@ -215,7 +244,7 @@ export class Link {
     return new CallError(
       "bad_answer",
       `expected an answer with a result object or an error object, got ${got}`,
-      { outcome: "unknown", upstream: this.#upstream },
+      { outcome: "unknown", upstream: this.upstream },
     );
   }
 }
@@ -234,6 +263,13 @@ export const unwritable = (upstream: string): CallError =>
     `the request to ${upstream} is nested too deep, or too long, to be written as JSON`,
     { outcome: "failed", upstream, local: true },
   );
+
+/** Why a call has no answer whose answer was not taken. */
+export const tooLarge = (upstream: string): CallError =>
+  new CallError("too_large", `${upstream} sent a message of over ${maxMessageBytes} bytes`, {
+    outcome: "unknown",
+    upstream,
+  });
 
 /** The same error for a call that was sent already. */
 const mayHaveHappened = (reason: CallError): CallError =>

@@ -91,6 +91,7 @@ export class ModernHttp implements Wire {
 
   /** While held, nothing is read from the server. */
   hold(held: boolean): void {
+    this.calls.hold(held);
     this.#fetcher.hold(held);
   }
 

@@ -317,13 +317,17 @@ export class RemoteUpstream implements Upstream {
     this.#watcher?.changed();
   }
 
-  /** A server that answers no ping is taken for dead; one with calls under way may just be busy. */
+  /**
+   * A server that answers no ping is taken for dead; one with calls under way may just be busy, and of one that is
+   * held nothing is read.
+   */
   async #ping(connection: Connection): Promise<void> {
-    if (connection.inFlight() > 0) return;
+    const mayBeSilent = (): boolean => this.#held || connection.inFlight() > 0;
+    if (mayBeSilent()) return;
     try {
       await connection.ping(pingTimeout);
     } catch (error) {
-      if (this.#connection !== connection || connection.inFlight() > 0) return;
+      if (this.#connection !== connection || mayBeSilent()) return;
       this.#tell(`does not answer pings, so it is connected anew: ${messageOf(error)}`);
       await connection.close();
     }

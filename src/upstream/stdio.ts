@@ -4,11 +4,18 @@ import type { Handle, JsonObject } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 import { now } from "../time.ts";
-import { lineReader, LineWriter, maxMessageBytes, parseMessages, toJson } from "../wire.ts";
+import {
+  idAtEnds,
+  lineReader,
+  LineWriter,
+  maxMessageBytes,
+  parseMessages,
+  toJson,
+} from "../wire.ts";
 import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
 import { discover } from "./discover.ts";
-import { Link, unwritable, type Send } from "./link.ts";
+import { Link, tooLarge, unwritable, type Send } from "./link.ts";
 import type { Wire } from "./modern-session.ts";
 import { openEither } from "./open-either.ts";
 import { OwnRequests } from "./own-requests.ts";
@@ -110,7 +117,11 @@ export async function connectStdio(
       inFlight: () => link.inFlight,
       ...(await Promise.race([open(), lost])),
       callers: () => link.callers(),
-      hold: (held) => void (held ? server.stdout.pause() : server.stdout.resume()),
+      hold(held) {
+        link.hold(held);
+        if (held) server.stdout.pause();
+        else server.stdout.resume();
+      },
       ended,
       close: () => server.stop(),
     };
@@ -167,7 +178,7 @@ class ProcessTransport implements Transport {
       "data",
       lineReader(
         (line) => this.#receive(line),
-        () => this.#options.problem(`left out a message of over ${maxMessageBytes} bytes`),
+        (start, end) => this.#leaveOut(idAtEnds(start, end)),
       ),
     );
     return Promise.resolve();
@@ -189,6 +200,13 @@ class ProcessTransport implements Transport {
       for (const message of messages)
         if (!this.#link.receive(message, line))
           this.onmessage?.(message as unknown as JSONRPCMessage);
+  }
+
+  /** What is too large and answers a call is told to that one. */
+  #leaveOut(id: unknown): void {
+    const { upstream } = this.#link;
+    if (typeof id !== "number" || !this.#link.fail(id, tooLarge(upstream)))
+      this.#options.problem(`left out a message of over ${maxMessageBytes} bytes`);
   }
 
   /** Says it once: what prints a banner often prints more. */

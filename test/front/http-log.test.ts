@@ -34,4 +34,18 @@ describe("what was sent", () => {
     log.add(1, "b");
     expect(numbers(log, 1)).toEqual([3]);
   });
+
+  it("is kept no longer than until it was taken, where it is too large", () => {
+    const log = new SentLog(10);
+    log.add(1, "a");
+    log.taken(1);
+    expect(numbers(log, 1)).toEqual([1]);
+    log.add(1, "x".repeat(11));
+    log.taken(1);
+    expect(numbers(log, 1)).toEqual([2]);
+    log.taken(2);
+    expect(numbers(log, 1)).toEqual([]);
+    for (let n = 0; n < 3; n++) log.add(1, "four");
+    expect(numbers(log, 1)).toEqual([4, 5]);
+  });
 });

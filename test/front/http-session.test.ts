@@ -3,6 +3,7 @@ import { HttpSession } from "../../src/front/http-session.ts";
 import { ListTexts } from "../../src/front/list-texts.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { limits } from "../support/http-limits.ts";
+import { Unread } from "../../src/front/unread.ts";
 import { names } from "../support/calls.ts";
 import { FakeResponse } from "../support/responses.ts";
 
@@ -13,6 +14,7 @@ function setUp(maxInFlight: number) {
     principal: "local",
     listed: () => Promise.resolve(),
     texts: new ListTexts(gateway, () => {}),
+    unread: new Unread(Infinity),
     onProblem: () => {},
     onEnd: () => {},
   });

@@ -69,6 +69,19 @@ describe("a stream", () => {
     expect(opened(stream).events.messages).toEqual([{ n: 2 }]);
   });
 
+  it("keeps a message that is too large until the client's connection has taken it", () => {
+    const { stream } = setUp();
+    const huge = JSON.stringify("x".repeat(1_000_001));
+    const broken = opened(stream);
+    stream.send(huge);
+    broken.destroy();
+    const number = parseEventId(String(broken.events.ids[0]))?.number ?? 0;
+    const whole = opened(stream, number - 1);
+    expect(whole.events.messages).toHaveLength(1);
+    whole.take();
+    expect(opened(stream, number - 1).events.messages).toHaveLength(0);
+  });
+
   it("shows that it is alive while the client reads, until it ends", () => {
     const { stream } = setUp();
     const to = opened(stream);

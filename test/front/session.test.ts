@@ -7,7 +7,7 @@ import { PeerSlot } from "../../src/peer.ts";
 import { deep, names, ok, outcomeOf, scripted, shelf, upstream } from "../support/calls.ts";
 
 /** A session over one upstream that has the tool `do`, and what the client is sent. */
-function setUp(handle: Handle) {
+function setUp(handle: Handle, listed = (): Promise<void> => Promise.resolve()) {
   let watcher: Watcher | undefined;
   const lists: Lists = {
     tools: [{ name: "do" }],
@@ -27,7 +27,7 @@ function setUp(handle: Handle) {
     principal: "local",
     session: "test",
     write: (line) => sent.push(JSON.parse(line) as JsonObject),
-    listed: () => Promise.resolve(),
+    listed,
     peer,
     onProblem: (problem) => problems.push(problem),
   });
@@ -63,6 +63,33 @@ describe("what servers tell unasked", () => {
     sent.length = 0;
     notified("notifications/message", loud);
     expect(sent).toMatchObject([{ method: "notifications/message" }]);
+  });
+});
+
+describe("calls of names that are not known yet", () => {
+  it("wait until the servers have told their lists, 1000 of them and no more", async () => {
+    let known = (): void => {};
+    const { receive, sent, use } = setUp(
+      () => Promise.resolve(ok()),
+      () => new Promise((resolve) => (known = resolve)),
+    );
+    use(false);
+    const knowns: (() => void)[] = [];
+    for (let id = 1; id <= 1001; id++) {
+      receive({ id, method: "tools/call", params: { name: "up__do" } });
+      knowns.push(known);
+    }
+    expect(sent).toMatchObject([
+      {
+        id: 1001,
+        result: { _meta: { "holdfast/failure": { code: "overloaded", outcome: "failed" } } },
+      },
+    ]);
+    use(true);
+    for (const tell of knowns) tell();
+    await settle();
+    expect(new Set(sent.map(({ id }) => id)).size).toBe(1001);
+    expect(sent.at(-1)).toMatchObject({ id: 1000, result: ok() });
   });
 });
 

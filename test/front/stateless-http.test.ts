@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { StatelessHttp } from "../../src/front/stateless-http.ts";
+import { Unread } from "../../src/front/unread.ts";
 import { Gateway } from "../../src/gateway.ts";
 import { Peers } from "../../src/peer.ts";
 import { names } from "../support/calls.ts";
@@ -16,6 +17,7 @@ afterEach(() => void vi.useRealTimers());
 function setUp() {
   const front = new StatelessHttp(new Gateway(names), {
     limits: { ...limits, maxSessions: 1 },
+    unread: new Unread(Infinity),
     listed: () => Promise.resolve(),
     peers: new Peers(),
     onProblem: () => {},

@@ -28,6 +28,19 @@ describe("timeout", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("ends an attempt by so much later as nothing was read of its upstream", async () => {
+    const { handle, seen } = scripted(untilCancelled);
+    let ended = false;
+    void outcomeOf(wrap(handle)(call())).then(() => (ended = true));
+    await vi.advanceTimersByTimeAsync(50);
+    seen[0]?.onAlive?.(400);
+    seen[0]?.onAlive?.(-300);
+    await vi.advanceTimersByTimeAsync(149);
+    expect(ended).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(ended).toBe(true);
+  });
+
   it("ends an attempt at its own limit with an unknown outcome", async () => {
     const outcome = outcomeOf(wrap(untilCancelled)(call()));
     await vi.advanceTimersByTimeAsync(99);

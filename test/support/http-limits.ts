@@ -8,6 +8,7 @@ export const limits: HttpLimits = {
   maxInFlight: 100,
   sessionIdleMs: 1_000_000,
   replayBytes: 1_000_000,
+  maxUnreadBytes: 1_000_000_000,
   requestTimeoutMs: 1_000_000,
   keepAliveMs: 1_000_000,
 };

@@ -1,7 +1,7 @@
 // An MCP server by HTTP that misbehaves on request, without the SDK so that it can send anything.
 // It prints its port on the first line of stdout. GET /seen tells what it saw, POST /do/NAME makes it act.
 //   node odd-http-server.mjs [--port=N] [--transport=http|sse] [--answer=json|sse] [--session=on|off]
-//     [--get=open|refuse|missing|close|fail] [--forgotten=404|400] [--delete=ok|hang] [--start=hang|STATUS|html]
+//     [--get=open|refuse|missing|close|fail] [--forgotten=404|400] [--delete=ok|hang] [--note=ok|hang] [--start=hang|STATUS|html]
 //     [--redirect=PATH|ORIGIN] [--tools=NAME,…]
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -17,7 +17,7 @@ const json = (message) => JSON.stringify({ jsonrpc: "2.0", ...message });
 const event = (message, id) => `${id ? `id: ${id}\n` : ""}data: ${json(message)}\n\n`;
 
 /** What came in. */
-const seen = { requests: [], cancelled: [], gets: 0, closed: [] };
+const seen = { requests: [], cancelled: [], gets: 0, closed: [], mostOpen: 0 };
 /** Sessions by id, with their GET stream where it is open. */
 const sessions = new Map();
 /** What is left to send on streams that were broken off, by the id of their last event. */
@@ -75,6 +75,7 @@ const tools = {
     reply.response.on("close", () => seen.closed.push(reply.id));
     if (options.answer !== "json") reply.write(": on my way\n\n");
   },
+  slow: (reply, { arguments: { ms } }) => setTimeout(() => reply.result(text("slow")), ms),
   null_result: (reply) => reply.result(null),
   rpc_error: (reply) =>
     reply.answer({ error: { code: -32099, message: "MCP error -1: kept", data: { why: [1] } } }),
@@ -223,6 +224,7 @@ function post(request, response, body) {
       .writeHead(Number(options.forgotten ?? 404))
       .end(json({ id: message.id, error }));
   }
+  if (options.note === "hang" && message.method === "notifications/cancelled") return;
   const reply = new Reply(message.id, response, session, request.headers);
   const { name, arguments: given } = message.params ?? {};
   // Over SSE too, a status is what the POST gets.
@@ -293,6 +295,11 @@ const server = createServer(async (request, response) => {
   if (/^\d+$/.test(options.start))
     return response.writeHead(Number(options.start)).end(options.say);
   post(request, response, body);
+});
+let open = 0;
+server.on("connection", (socket) => {
+  seen.mostOpen = Math.max(seen.mostOpen, ++open);
+  socket.on("close", () => open--);
 });
 server.listen(Number(options.port ?? 0), "127.0.0.1", () => {
   process.stdout.write(`${server.address().port}\n`);

@@ -18,6 +18,8 @@ export interface Seen {
   readonly gets: number;
   /** The ids of requests whose stream was closed before it ended. */
   readonly closed: readonly number[];
+  /** Connections that were open at once, at most. */
+  readonly mostOpen: number;
 }
 
 type Options = Readonly<Record<string, string | number>>;

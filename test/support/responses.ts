@@ -12,6 +12,7 @@ export class FakeResponse extends EventEmitter {
   writableEnded = false;
   /** Bytes that the client has not read. */
   writableLength = 0;
+  readonly #written: ((error?: Error) => void)[] = [];
 
   writeHead(status: number, headers: JsonObject = {}): this {
     this.status = status;
@@ -22,13 +23,19 @@ export class FakeResponse extends EventEmitter {
 
   flushHeaders(): void {}
 
-  write(text: string): boolean {
-    this.text += text;
+  write(chunk: string | Buffer, taken?: (error?: Error) => void): boolean {
+    this.text += String(chunk);
+    if (taken !== undefined) this.#written.push(taken);
     return true;
   }
 
-  end(text = ""): this {
-    this.text += text;
+  /** The client's connection takes what was written. */
+  take(): void {
+    for (const taken of this.#written.splice(0)) taken();
+  }
+
+  end(chunk: string | Buffer = ""): this {
+    this.text += String(chunk);
     this.writableEnded = true;
     this.emit("close");
     return this;

@@ -581,3 +581,18 @@ describe("what config gives", () => {
     expect((await other.seen()).requests).toEqual([]);
   });
 });
+
+describe("a server by HTTP that takes no notes", () => {
+  it("has so many connections and no more, however many calls are taken back", async () => {
+    const { server, use } = await start({ note: "hang", answer: "json" });
+    const outcomes = Array.from({ length: 1000 }, () => {
+      const signal = new Cancel();
+      const outcome = outcomeOf(use("never", {}, { signal }));
+      signal.cancel(cancelled("enough"));
+      return outcome;
+    });
+    await Promise.all(outcomes);
+    const { mostOpen } = await server.until(({ requests }) => requests.length >= 500);
+    expect(mostOpen).toBeLessThan(600);
+  });
+});

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { JsonObject, Progress } from "../../src/call.ts";
 import { Cancel } from "../../src/cancel.ts";
 import { CallError, cancelled } from "../../src/errors.ts";
@@ -51,6 +51,49 @@ describe("Link", () => {
       { name: "do", _meta: { "x/y": 1 } },
       { name: "do", _meta: { "x/y": 1, progressToken: sent[2]?.["id"] } },
     ]);
+  });
+
+  it.each([
+    ["once for long", 1, 1010],
+    ["often", 101, 10],
+  ])("gives calls the time that it is held, %s, as it goes on", (_, times, ms) => {
+    vi.useFakeTimers();
+    try {
+      const { link } = setUp();
+      let given = 0;
+      void link.handle(call({ onAlive: (laterMs) => (given += laterMs ?? NaN) }));
+      let held = 0;
+      for (let n = 0; n < times; n++) {
+        link.hold(true);
+        for (let passed = 0; passed < ms; passed += 10, held += 10) {
+          expect(given).toBeGreaterThan(held + 10);
+          vi.advanceTimersByTime(10);
+        }
+        link.hold(false);
+        expect(Math.round(given)).toBe(held);
+        vi.advanceTimersByTime(1000);
+      }
+      expect(Math.round(given)).toBe(1010);
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("gives a call that is sent while it is held what is left of that time", () => {
+    vi.useFakeTimers();
+    try {
+      const { link } = setUp();
+      let given = 0;
+      link.hold(true);
+      vi.advanceTimersByTime(110);
+      void link.handle(call({ onAlive: (laterMs) => (given += laterMs ?? NaN) }));
+      vi.advanceTimersByTime(30);
+      link.hold(false);
+      expect(Math.round(given)).toBe(30);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("hands progress to its call in order, without the token", () => {

@@ -290,7 +290,7 @@ describe("RemoteUpstream", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it("is connected anew when it answers no ping, unless calls are under way", async () => {
+  it("is connected anew when it answers no ping, unless calls are under way or nothing is read of it", async () => {
     const first = fakeConnection();
     const { upstream, tries } = setUp(first, fakeConnection());
     upstream.start();
@@ -300,6 +300,10 @@ describe("RemoteUpstream", () => {
     await vi.advanceTimersByTimeAsync(30_000);
     expect(tries()).toBe(1);
     first.state.inFlight = 0;
+    upstream.hold(true);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(tries()).toBe(1);
+    upstream.hold(false);
     await vi.advanceTimersByTimeAsync(30_000);
     expect(first.state.closed).toBe(true);
     // The connection had held long enough, so the next try is at once, by a timer of its own.
