@@ -44,15 +44,21 @@ function collect(request: IncomingMessage, most: number): Promise<Buffer | undef
       resolve(undefined);
     };
     request.on("data", take);
-    request.on("end", () => resolve(Buffer.concat(chunks, length)));
+    request.on("end", () => {
+      const [first] = chunks;
+      resolve(first?.length === length ? first : Buffer.concat(chunks, length));
+    });
     request.on("error", reject);
-    request.on("close", () => reject(new Error("the request broke off")));
+    request.on("close", () => {
+      if (!request.readableEnded) reject(new Error("the request broke off"));
+    });
   });
 }
 
 /** Takes a body apart. */
 export function parseBody(bytes: Buffer, maxBatch: number): Body | Refusal {
-  if (isDeep(bytes))
+  // So many levels do not fit into fewer bytes.
+  if (bytes.length > deepest && isDeep(bytes))
     return refusal(400, `the body is nested deeper than ${deepest} levels`, {
       code: invalidRequest,
     });

@@ -117,7 +117,9 @@ export class HttpFront {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = request.url?.replace(/\?.*/s, "");
+    const { url = "" } = request;
+    const query = url.indexOf("?");
+    const path = query === -1 ? url : url.slice(0, query);
     if (path === "/healthz") return json(response, 200, '{"status":"alive"}');
     if (path === "/readyz") return this.#tellReady(response);
     if (path !== endpoint) return refuse(response, refusal(404, "Not Found"));
@@ -265,9 +267,12 @@ const modern = /^20(2[6-9]|[3-9]\d)-\d\d-\d\d$/;
 const isModern = ({ "mcp-protocol-version": version }: IncomingHttpHeaders): boolean =>
   modern.test(String(version));
 
+/** What nearly all clients say that they take. */
+const usual = "application/json, text/event-stream";
+
 /** Whether a client takes all these types. One that does not say takes any. */
 function accepts(accept: string | undefined, ...types: readonly string[]): boolean {
-  if (accept === undefined) return true;
+  if (accept === undefined || accept === usual) return true;
   const taken = accept.split(",").map((part) => part.replace(/;.*/s, "").trim().toLowerCase());
   return types.every((type) =>
     [type, type.replace(/\/.*/, "/*"), "*/*"].some((range) => taken.includes(range)),
