@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../call.ts";
 import type { Gateway } from "../gateway.ts";
+import { KeyTable } from "../key-table.ts";
 import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
 import type { Body } from "./http-body.ts";
@@ -48,11 +49,11 @@ export class HttpSession {
   readonly #standing: SseStream;
   /** Those of requests under way, by their numbers. */
   readonly #streams = new Map<number, SseStream>();
-  readonly #replies = new Map<RequestId, PostReply>();
-  /** Responses that are not yet written in full. */
-  readonly #responses = new Set<ServerResponse>();
-  /** Those of them that are streams which were asked for. */
-  readonly #listening = new Set<ServerResponse>();
+  readonly #replies = new KeyTable<RequestId, PostReply>();
+  /** How many responses are not yet written in full. */
+  #responses = 0;
+  /** How many of them are streams which were asked for. */
+  #listening = 0;
   #lastStream = standing;
   #version = "";
   #quietSince = now();
@@ -83,7 +84,7 @@ export class HttpSession {
 
   /** Milliseconds since it was last used; 0 while a request is under way or a response open. */
   get idleMs(): number {
-    return this.#replies.size > 0 || this.#responses.size > 0 ? 0 : now() - this.#quietSince;
+    return this.#replies.size > 0 || this.#responses > 0 ? 0 : now() - this.#quietSince;
   }
 
   /** Takes what a client posted, and answers it. */
@@ -102,13 +103,14 @@ export class HttpSession {
   /** Opens the stream for what belongs to no request, or goes on with the stream of which `lastEventId` is. */
   listen(lastEventId: string | undefined, response: ServerResponse): void {
     // Each is sent what is kept, which stays in memory for who does not read it: one for each request, and one more.
-    if (this.#listening.size > this.#options.limits.maxInFlight)
+    if (this.#listening > this.#options.limits.maxInFlight)
       return refuse(response, this.#tooMany());
     const last = lastEventId === undefined ? undefined : parseEventId(lastEventId);
     if (lastEventId !== undefined && last === undefined)
       return refuse(response, refusal(400, "Bad Request: Last-Event-ID is none of ours"));
     this.#hold(response);
-    this.#listening.add(response);
+    this.#listening++;
+    response.on("close", () => this.#listening--);
     if (last === undefined) return this.#standing.open(response, this.#headers());
     const { stream: number, number: after } = last;
     const stream = number === standing ? this.#standing : this.#streams.get(number);
@@ -126,9 +128,11 @@ export class HttpSession {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     void this.#session.close();
-    for (const reply of new Set(this.#replies.values())) reply.end();
+    for (const [id, reply] of this.#replies.entries()) {
+      this.#replies.remove(id, reply);
+      reply.end();
+    }
     for (const stream of this.#streams.values()) stream.end();
-    this.#replies.clear();
     this.#streams.clear();
     this.#standing.end();
     this.#options.onEnd(this);
@@ -139,10 +143,10 @@ export class HttpSession {
     const code = invalidRequest;
     if (isBatch && this.#version > lastWithBatches)
       return refusal(400, `Invalid Request: no batches in ${this.#version}`, { code });
-    if (new Set(ids).size < ids.length || ids.some((id) => this.#replies.has(id)))
+    if (new Set(ids).size < ids.length || ids.some((id) => this.#replies.get(id) !== undefined))
       return refusal(400, "Invalid Request: a request of this id is under way", { code });
     // A response that is not read takes as much as a request under way.
-    if (ids.length + Math.max(this.#replies.size, this.#responses.size) > maxInFlight)
+    if (ids.length + Math.max(this.#replies.size, this.#responses) > maxInFlight)
       return this.#tooMany();
     return undefined;
   }
@@ -168,15 +172,16 @@ export class HttpSession {
       },
       done: () => this.#streams.delete(number),
     });
-    for (const id of ids) this.#replies.set(id, reply);
+    for (const id of ids) this.#replies.add(id, reply);
   }
 
   #answer(id: RequestId, line: string | undefined): void {
     if (this.#version === "" && line !== undefined) this.#learn(line);
     const reply = this.#replies.get(id);
-    this.#replies.delete(id);
+    if (reply === undefined) return;
+    this.#replies.remove(id, reply);
     this.#quietSince = now();
-    reply?.answer(id, line);
+    reply.answer(id, line);
   }
 
   #write(line: string, about: RequestId | undefined): void {
@@ -204,10 +209,9 @@ export class HttpSession {
   }
 
   #hold(response: ServerResponse): void {
-    this.#responses.add(response);
+    this.#responses++;
     response.on("close", () => {
-      this.#responses.delete(response);
-      this.#listening.delete(response);
+      this.#responses--;
       this.#quietSince = now();
     });
   }
