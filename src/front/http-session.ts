@@ -209,6 +209,7 @@ export class HttpSession {
   }
 
   #hold(response: ServerResponse): void {
+    if (response.destroyed) return; // its client went while the request was read
     this.#responses++;
     response.on("close", () => {
       this.#responses--;

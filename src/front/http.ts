@@ -10,7 +10,7 @@ import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
 import { isStateless } from "../era.ts";
 import { messageOf } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { settlesWithin, sleep } from "../time.ts";
+import { endOfTurn, settlesWithin, sleep } from "../time.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { Access, HttpOptions } from "./http-options.ts";
@@ -166,6 +166,8 @@ export class HttpFront {
       );
     const body = await readBody(request, this.#options);
     if (isRefusal(body)) return refuse(response, body);
+    // So what all of them send to a server goes out in one write.
+    await endOfTurn();
     const [message = {}] = body.messages;
     if (isStateless(message) || isModern(headers))
       return this.#postStateless(body, request, response, principal);
