@@ -21,15 +21,15 @@ export async function readBody(
   request: IncomingMessage,
   limits: { readonly maxBodyBytes: number; readonly maxBatch: number },
 ): Promise<Body | Refusal> {
-  const { maxBodyBytes } = limits;
-  const tooLarge = refusal(413, `the body is larger than ${maxBodyBytes} bytes`, {
-    // What is left of it is not read.
-    headers: { connection: "close" },
-  });
-  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge;
+  const { maxBodyBytes, maxBatch } = limits;
+  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge(maxBodyBytes);
   const bytes = await collect(request, maxBodyBytes);
-  return bytes === undefined ? tooLarge : parseBody(bytes, limits.maxBatch);
+  return bytes === undefined ? tooLarge(maxBodyBytes) : parseBody(bytes, maxBatch);
 }
+
+/** What is left of such a body is not read. */
+const tooLarge = (most: number): Refusal =>
+  refusal(413, `the body is larger than ${most} bytes`, { headers: { connection: "close" } });
 
 /** All bytes of a request; undefined where they are more than `most`. Rejects where it breaks off. */
 function collect(request: IncomingMessage, most: number): Promise<Buffer | undefined> {

@@ -143,7 +143,8 @@ export class HttpSession {
     const code = invalidRequest;
     if (isBatch && this.#version > lastWithBatches)
       return refusal(400, `Invalid Request: no batches in ${this.#version}`, { code });
-    if (new Set(ids).size < ids.length || ids.some((id) => this.#replies.get(id) !== undefined))
+    const isTwice = isBatch && new Set(ids).size < ids.length;
+    if (isTwice || ids.some((id) => this.#replies.get(id) !== undefined))
       return refusal(400, "Invalid Request: a request of this id is under way", { code });
     // A response that is not read takes as much as a request under way.
     if (ids.length + Math.max(this.#replies.size, this.#responses) > maxInFlight)
