@@ -30,8 +30,8 @@ export class StatelessHttp {
   readonly #options: Options;
   readonly #clients = new Map<string, Stateless>();
   readonly #neighbours: NonNullable<StatelessOptions["neighbours"]> = new Set();
-  /** By principal. */
-  readonly #open = new Map<string, Set<Exchange>>();
+  /** How many responses each principal has open. */
+  readonly #open = new Map<string, number>();
 
   constructor(gateway: Gateway, options: Options) {
     this.#gateway = gateway;
@@ -57,9 +57,8 @@ export class StatelessHttp {
     // A request is taken back by closing its response: no notification means anything here.
     if (id === undefined) return void response.writeHead(202).end();
     const { limits } = this.#options;
-    const open = this.#open.get(principal) ?? new Set();
-    this.#open.set(principal, open);
-    if (open.size >= limits.maxSessions)
+    const open = this.#open.get(principal) ?? 0;
+    if (open >= limits.maxSessions)
       return refuse(response, refusal(429, "Too Many Requests", tryAgain), id);
     const problem = mismatch(request.headers, message, (name) =>
       this.#gateway.findTool(name, false),
@@ -70,9 +69,9 @@ export class StatelessHttp {
     }
     const reply = new StatelessReply(response, limits.keepAliveMs);
     const exchange = new Exchange(id as RequestId, reply.write);
-    open.add(exchange);
+    this.#open.set(principal, open + 1);
     response.on("close", () => {
-      open.delete(exchange);
+      this.#open.set(principal, (this.#open.get(principal) ?? 0) - 1);
       if (exchange.isOpen) exchange.cancel(cancelled("the client took it back"));
     });
     this.#client(principal).take(message, exchange);
