@@ -7,11 +7,13 @@ const sampled = 32;
 interface Link<Key, Value> {
   readonly key: Key;
   readonly value: Value;
+  /** Grows with each that is added. */
+  readonly number: number;
   next: Link<Key, Value> | undefined;
 }
 
 /**
- * A map for keys that come and go all the time, such as those of calls under way. It keeps no order.
+ * A map for keys that come and go all the time, such as those of calls under way.
  *
  * A Map takes 0.5 to 1.6 µs to take and lose a new string, since it keeps the holes and is copied again and
  * again; this takes a tenth. And each copy of a Map refers to the next, for the sake of iterators: once one of
@@ -21,6 +23,7 @@ interface Link<Key, Value> {
 export class KeyTable<Key extends string | number, Value> {
   #chains: (Link<Key, Value> | undefined)[] = Array.from({ length: fewest });
   #size = 0;
+  #added = 0;
 
   get size(): number {
     return this.#size;
@@ -37,7 +40,7 @@ export class KeyTable<Key extends string | number, Value> {
   add(key: Key, value: Value): void {
     if (this.#size >= longest * this.#chains.length) this.#grow();
     const place = this.#place(key);
-    this.#chains[place] = { key, value, next: this.#chains[place] };
+    this.#chains[place] = { key, value, number: this.#added++, next: this.#chains[place] };
     this.#size++;
   }
 
@@ -54,13 +57,13 @@ export class KeyTable<Key extends string | number, Value> {
     }
   }
 
-  /** What is there when it is asked for. */
+  /** What is there when it is asked for, in the order in which it was added. */
   entries(): [Key, Value][] {
-    const found: [Key, Value][] = [];
+    const links: Link<Key, Value>[] = [];
     for (const first of this.#chains)
-      for (let link = first; link !== undefined; link = link.next)
-        found.push([link.key, link.value]);
-    return found;
+      for (let link = first; link !== undefined; link = link.next) links.push(link);
+    links.sort((one, other) => one.number - other.number);
+    return links.map(({ key, value }) => [key, value]);
   }
 
   values(): Value[] {
@@ -75,8 +78,7 @@ export class KeyTable<Key extends string | number, Value> {
     const all = this.entries();
     this.#chains = Array.from({ length: 2 * this.#chains.length });
     this.#size = 0;
-    // The later of two values of a key is first in its chain, and has to be again.
-    for (const [key, value] of all.toReversed()) this.add(key, value);
+    for (const [key, value] of all) this.add(key, value);
   }
 }
 

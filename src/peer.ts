@@ -1,4 +1,5 @@
 import type { Caller, JsonObject, Result } from "./call.ts";
+import { KeyTable } from "./key-table.ts";
 
 /**
  * The client as servers see it: what it can do, and requests to it, such as for sampling, elicitation and
@@ -22,14 +23,12 @@ export const clientKey = ({ peer, session }: Caller): string => peer ?? session;
 
 /** The clients that are there now, by what a call's caller knows of them. */
 export class Peers {
-  readonly #peers = new Map<string, Peer>();
+  readonly #peers = new KeyTable<string, Peer>();
 
   /** Answers how to leave. */
   join(key: string, peer: Peer): () => void {
-    this.#peers.set(key, peer);
-    return () => {
-      if (this.#peers.get(key) === peer) this.#peers.delete(key);
-    };
+    this.#peers.add(key, peer);
+    return () => this.#peers.remove(key, peer);
   }
 
   /** The client behind a call; undefined where it has gone, or there never was one. */

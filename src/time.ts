@@ -52,3 +52,16 @@ export function settlesWithin(promise: Promise<unknown>, ms: number): Promise<bo
     promise.then(settled, settled);
   });
 }
+
+let turn: Promise<void> | undefined;
+
+/** Resolves at the end of this turn of the event loop, when all that has arrived is read, for all who wait for it together. */
+export function endOfTurn(): Promise<void> {
+  turn ??= new Promise((resolve) => {
+    setImmediate(() => {
+      turn = undefined;
+      resolve();
+    });
+  });
+  return turn;
+}

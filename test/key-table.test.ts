@@ -2,13 +2,14 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { KeyTable } from "../src/key-table.ts";
 
-it("holds what a Map holds, whatever comes and goes", () => {
+it("holds what a Map holds, in the same order, whatever comes and goes", () => {
   // Few keys, and long ones that differ where the hash does not look, so that chains are long.
   const key = fc.oneof(
     fc.string({ maxLength: 2 }),
     fc.nat(1000).map((n) => `${"x".repeat(101)}${String.fromCharCode(n)}${"y".repeat(100)}`),
     fc.nat(300),
-    fc.double({ noNaN: true }),
+    // Map takes -0 for 0.
+    fc.double({ noNaN: true }).map((n) => n + 0),
   );
   const step = fc.record({ key, adds: fc.boolean() });
   fc.assert(
@@ -30,8 +31,8 @@ it("holds what a Map holds, whatever comes and goes", () => {
         }
         expect(table.size).toBe(map.size);
       }
-      expect(new Map(table.entries())).toEqual(map);
-      expect(new Set(table.values())).toEqual(new Set(map.values()));
+      expect(table.entries()).toEqual([...map]);
+      expect(table.values()).toEqual([...map.values()]);
     }),
   );
 });

@@ -21,15 +21,15 @@ export async function readBody(
   request: IncomingMessage,
   limits: { readonly maxBodyBytes: number; readonly maxBatch: number },
 ): Promise<Body | Refusal> {
-  const { maxBodyBytes } = limits;
-  const tooLarge = refusal(413, `the body is larger than ${maxBodyBytes} bytes`, {
-    // What is left of it is not read.
-    headers: { connection: "close" },
-  });
-  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge;
+  const { maxBodyBytes, maxBatch } = limits;
+  if (Number(request.headers["content-length"] ?? 0) > maxBodyBytes) return tooLarge(maxBodyBytes);
   const bytes = await collect(request, maxBodyBytes);
-  return bytes === undefined ? tooLarge : parseBody(bytes, limits.maxBatch);
+  return bytes === undefined ? tooLarge(maxBodyBytes) : parseBody(bytes, maxBatch);
 }
+
+/** What is left of such a body is not read. */
+const tooLarge = (most: number): Refusal =>
+  refusal(413, `the body is larger than ${most} bytes`, { headers: { connection: "close" } });
 
 /** All bytes of a request; undefined where they are more than `most`. Rejects where it breaks off. */
 function collect(request: IncomingMessage, most: number): Promise<Buffer | undefined> {
@@ -44,15 +44,21 @@ function collect(request: IncomingMessage, most: number): Promise<Buffer | undef
       resolve(undefined);
     };
     request.on("data", take);
-    request.on("end", () => resolve(Buffer.concat(chunks, length)));
+    request.on("end", () => {
+      const [first] = chunks;
+      resolve(first?.length === length ? first : Buffer.concat(chunks, length));
+    });
     request.on("error", reject);
-    request.on("close", () => reject(new Error("the request broke off")));
+    request.on("close", () => {
+      if (!request.readableEnded) reject(new Error("the request broke off"));
+    });
   });
 }
 
 /** Takes a body apart. */
 export function parseBody(bytes: Buffer, maxBatch: number): Body | Refusal {
-  if (isDeep(bytes))
+  // So many levels do not fit into fewer bytes.
+  if (bytes.length > deepest && isDeep(bytes))
     return refusal(400, `the body is nested deeper than ${deepest} levels`, {
       code: invalidRequest,
     });

@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../call.ts";
 import type { Gateway } from "../gateway.ts";
+import { KeyTable } from "../key-table.ts";
 import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
 import type { Body } from "./http-body.ts";
@@ -14,6 +15,7 @@ import { parseEventId, SseStream } from "./http-stream.ts";
 import type { RequestId } from "./exchange.ts";
 import type { ListTexts } from "./list-texts.ts";
 import { Session } from "./session.ts";
+import { OpenResponses } from "./open-responses.ts";
 import type { Unread } from "./unread.ts";
 
 /** The stream for what belongs to no request. */
@@ -54,11 +56,11 @@ export class HttpSession {
   readonly #standing: SseStream;
   /** Those of requests under way, by their numbers. */
   readonly #streams = new Map<number, SseStream>();
-  readonly #replies = new Map<RequestId, PostReply>();
-  /** Responses that are not yet written in full. */
-  readonly #responses = new Set<ServerResponse>();
-  /** Those of them that are streams which were asked for. */
-  readonly #listening = new Set<ServerResponse>();
+  readonly #replies = new KeyTable<RequestId, PostReply>();
+  /** The responses that are not yet written in full. */
+  readonly #responses = new OpenResponses();
+  /** How many of them are streams which were asked for. */
+  #listening = 0;
   #lastStream = standing;
   #version = "";
   #quietSince = now();
@@ -109,14 +111,15 @@ export class HttpSession {
   /** Opens the stream for what belongs to no request, or goes on with the stream of which `lastEventId` is. */
   listen(lastEventId: string | undefined, response: ServerResponse): void {
     // Each is sent what is kept, which stays in memory for who does not read it: one for each request, and one more.
-    if (this.#listening.size > this.#options.limits.maxInFlight)
+    if (this.#listening > this.#options.limits.maxInFlight)
       return refuse(response, this.#tooMany());
     if (this.#options.unread.isFull(this.#responses)) return refuse(response, unreadFirst);
     const last = lastEventId === undefined ? undefined : parseEventId(lastEventId);
     if (lastEventId !== undefined && last === undefined)
       return refuse(response, refusal(400, "Bad Request: Last-Event-ID is none of ours"));
     this.#hold(response);
-    this.#listening.add(response);
+    this.#listening++;
+    response.on("close", () => this.#listening--);
     if (last === undefined) return this.#standing.open(response, this.#headers());
     const { stream: number, number: after } = last;
     const stream = number === standing ? this.#standing : this.#streams.get(number);
@@ -134,9 +137,11 @@ export class HttpSession {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     void this.#session.close();
-    for (const reply of new Set(this.#replies.values())) reply.end();
+    for (const [id, reply] of this.#replies.entries()) {
+      this.#replies.remove(id, reply);
+      reply.end();
+    }
     for (const stream of this.#streams.values()) stream.end();
-    this.#replies.clear();
     this.#streams.clear();
     this.#standing.end();
     this.#options.onEnd(this);
@@ -147,7 +152,8 @@ export class HttpSession {
     const code = invalidRequest;
     if (isBatch && this.#version > lastWithBatches)
       return refusal(400, `Invalid Request: no batches in ${this.#version}`, { code });
-    if (new Set(ids).size < ids.length || ids.some((id) => this.#replies.has(id)))
+    const isTwice = isBatch && new Set(ids).size < ids.length;
+    if (isTwice || ids.some((id) => this.#replies.get(id) !== undefined))
       return refusal(400, "Invalid Request: a request of this id is under way", { code });
     // A response that is not read takes as much as a request under way.
     if (ids.length + Math.max(this.#replies.size, this.#responses.size) > maxInFlight)
@@ -176,15 +182,16 @@ export class HttpSession {
       },
       done: () => this.#streams.delete(number),
     });
-    for (const id of ids) this.#replies.set(id, reply);
+    for (const id of ids) this.#replies.add(id, reply);
   }
 
   #answer(id: RequestId, line: string | undefined): void {
     if (this.#version === "" && line !== undefined) this.#learn(line);
     const reply = this.#replies.get(id);
-    this.#replies.delete(id);
+    if (reply === undefined) return;
+    this.#replies.remove(id, reply);
     this.#quietSince = now();
-    reply?.answer(id, line);
+    reply.answer(id, line);
   }
 
   #write(line: string, about: RequestId | undefined): void {
@@ -212,10 +219,10 @@ export class HttpSession {
   }
 
   #hold(response: ServerResponse): void {
-    this.#responses.add(response);
+    if (response.destroyed) return; // its client went while the request was read
+    const leave = this.#responses.add(response);
     response.on("close", () => {
-      this.#responses.delete(response);
-      this.#listening.delete(response);
+      leave();
       this.#quietSince = now();
     });
   }

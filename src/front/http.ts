@@ -10,7 +10,7 @@ import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js"
 import { isStateless } from "../era.ts";
 import { messageOf } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
-import { settlesWithin, sleep } from "../time.ts";
+import { endOfTurn, settlesWithin, sleep } from "../time.ts";
 import { readBody, type Body } from "./http-body.ts";
 import { Guard } from "./http-guard.ts";
 import type { Access, HttpOptions } from "./http-options.ts";
@@ -119,7 +119,9 @@ export class HttpFront {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const path = request.url?.replace(/\?.*/s, "");
+    const { url = "" } = request;
+    const query = url.indexOf("?");
+    const path = query === -1 ? url : url.slice(0, query);
     if (path === "/healthz") return json(response, 200, '{"status":"alive"}');
     if (path === "/readyz") return this.#tellReady(response);
     if (path !== endpoint) return refuse(response, refusal(404, "Not Found"));
@@ -166,6 +168,8 @@ export class HttpFront {
       );
     const body = await readBody(request, this.#options);
     if (isRefusal(body)) return refuse(response, body);
+    // So what all of them send to a server goes out in one write.
+    await endOfTurn();
     const [message = {}] = body.messages;
     if (isStateless(message) || isModern(headers))
       return this.#postStateless(body, request, response, principal);
@@ -267,9 +271,12 @@ const modern = /^20(2[6-9]|[3-9]\d)-\d\d-\d\d$/;
 const isModern = ({ "mcp-protocol-version": version }: IncomingHttpHeaders): boolean =>
   modern.test(String(version));
 
+/** What nearly all clients say that they take. */
+const usual = "application/json, text/event-stream";
+
 /** Whether a client takes all these types. One that does not say takes any. */
 function accepts(accept: string | undefined, ...types: readonly string[]): boolean {
-  if (accept === undefined) return true;
+  if (accept === undefined || accept === usual) return true;
   const taken = accept.split(",").map((part) => part.replace(/;.*/s, "").trim().toLowerCase());
   return types.every((type) =>
     [type, type.replace(/\/.*/, "/*"), "*/*"].some((range) => taken.includes(range)),

@@ -5,6 +5,7 @@ import type { Gateway } from "../gateway.ts";
 import { Exchange, type RequestId } from "./exchange.ts";
 import type { HttpLimits } from "./http-options.ts";
 import { refusal, refuse } from "./http-reply.ts";
+import { OpenResponses } from "./open-responses.ts";
 import { Stateless, type StatelessOptions } from "./stateless.ts";
 import { mismatch } from "./stateless-headers.ts";
 import { StatelessReply } from "./stateless-reply.ts";
@@ -33,7 +34,7 @@ export class StatelessHttp {
   readonly #clients = new Map<string, Stateless>();
   readonly #neighbours: NonNullable<StatelessOptions["neighbours"]> = new Set();
   /** The responses that are open, by principal. */
-  readonly #open = new Map<string, Set<ServerResponse>>();
+  readonly #open = new Map<string, OpenResponses>();
 
   constructor(gateway: Gateway, options: Options) {
     this.#gateway = gateway;
@@ -71,9 +72,9 @@ export class StatelessHttp {
     }
     const reply = new StatelessReply(response, limits.keepAliveMs);
     const exchange = new Exchange(id as RequestId, reply.write);
-    open.add(response);
+    const leave = open.add(response);
     response.on("close", () => {
-      open.delete(response);
+      leave();
       if (exchange.isOpen) exchange.cancel(cancelled("the client took it back"));
     });
     this.#client(principal).take(message, exchange);
@@ -88,9 +89,9 @@ export class StatelessHttp {
     }
   }
 
-  #openOf(principal: string): Set<ServerResponse> {
+  #openOf(principal: string): OpenResponses {
     let open = this.#open.get(principal);
-    if (open === undefined) this.#open.set(principal, (open = new Set()));
+    if (open === undefined) this.#open.set(principal, (open = new OpenResponses()));
     return open;
   }
 

@@ -1,7 +1,8 @@
 import type { JsonObject } from "../call.ts";
 import type { Gateway } from "../gateway.ts";
-import { isObject } from "../wire.ts";
 import { isStateless } from "../era.ts";
+import { KeyTable } from "../key-table.ts";
+import { isObject } from "../wire.ts";
 import { Exchange, takenBack, type RequestId } from "./exchange.ts";
 import type { Stateless, StatelessOptions } from "./stateless.ts";
 
@@ -9,7 +10,7 @@ import type { Stateless, StatelessOptions } from "./stateless.ts";
 export class StatelessStdio {
   readonly #load: () => Promise<Stateless>;
   readonly #write: (line: string) => void;
-  readonly #open = new Map<RequestId, Exchange>();
+  readonly #open = new KeyTable<RequestId, Exchange>();
   /** What came until it was loaded. */
   #early: (() => void)[] | undefined;
   #stateless: Stateless | undefined;
@@ -29,7 +30,7 @@ export class StatelessStdio {
     if (method === "notifications/cancelled") return this.#cancel(params);
     if ((typeof id !== "string" && typeof id !== "number") || !isStateless(message)) return false;
     const exchange = new Exchange(id, this.#send);
-    this.#open.set(id, exchange);
+    this.#open.add(id, exchange);
     if (this.#stateless !== undefined) this.#stateless.take(message, exchange);
     else
       this.#wait(() => {
@@ -49,7 +50,7 @@ export class StatelessStdio {
   }
 
   readonly #send = (exchange: Exchange, line: string, last: boolean): void => {
-    if (last && this.#open.get(exchange.id) === exchange) this.#open.delete(exchange.id);
+    if (last) this.#open.remove(exchange.id, exchange);
     this.#write(line);
   };
 
@@ -73,7 +74,7 @@ export class StatelessStdio {
     const id = params["requestId"] as RequestId;
     const exchange = this.#open.get(id);
     if (exchange === undefined) return false;
-    this.#open.delete(id);
+    this.#open.remove(id, exchange);
     const { reason } = params;
     exchange.cancel(takenBack(reason));
     return true;

@@ -3,8 +3,9 @@ import { Cancel } from "../cancel.ts";
 import { appsExtension, modernErrors, tasksExtension } from "../era.ts";
 import { asCallError, cancelled, disconnected, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { KeyTable } from "../key-table.ts";
 import { logLevels, underName } from "../log-levels.ts";
-import type { Peer, Peers, PeerSlot } from "../peer.ts";
+import { clientKey, type Peer, type Peers, type PeerSlot } from "../peer.ts";
 import { isAble, notAble } from "../questions.ts";
 import { errorLine, isObject } from "../wire.ts";
 import { mustBeTask } from "./early-tasks.ts";
@@ -56,6 +57,13 @@ export interface StatelessOptions {
   readonly refuses?: Home["refuses"];
 }
 
+/** A request under way. */
+interface Running {
+  readonly request: StatelessRequest;
+  /** Takes it from among the peers. */
+  readonly leave: () => void;
+}
+
 /** A question of a server while no request was under way that could be answered with it. */
 interface Waiting {
   readonly upstream: string;
@@ -78,7 +86,8 @@ export class Stateless implements Home {
   readonly #options: StatelessOptions;
   readonly #routes: Routes;
   readonly #texts: ListTexts;
-  readonly #running = new Map<StatelessRequest, () => void>();
+  /** By the names that they have among the peers. */
+  readonly #running = new KeyTable<string, Running>();
   readonly #listeners = new Set<Listener>();
   readonly #waiting = new Set<Waiting>();
   readonly #stopWatching: () => void;
@@ -132,13 +141,16 @@ export class Stateless implements Home {
   /** How many requests wait for their answer, those that listen not counted. */
   get inFlight(): number {
     let count = 0;
-    for (const request of this.#running.keys()) if (request.isAwaited) count++;
+    for (const { request } of this.#running.values()) if (request.isAwaited) count++;
     return count;
   }
 
   ended(request: StatelessRequest): void {
-    this.#running.get(request)?.();
-    this.#running.delete(request);
+    const name = clientKey(request.caller);
+    const running = this.#running.get(name);
+    if (running === undefined) return;
+    this.#running.remove(name, running);
+    running.leave();
   }
 
   /** We go, or the client has gone. */
@@ -146,7 +158,7 @@ export class Stateless implements Home {
     this.#stopWatching();
     for (const listener of this.#listeners) listener.end(disconnected);
     this.#listeners.clear();
-    for (const request of this.#running.keys()) request.cancel(disconnected);
+    for (const { request } of this.#running.values()) request.cancel(disconnected);
     this.parked.close();
   }
 
@@ -163,9 +175,10 @@ export class Stateless implements Home {
     if (meta.level !== Infinity) this.#tellLevel(meta);
     if (method === "tools/call" && mustBeTask(this.gateway.findTool(String(params["name"]), false)))
       params["task"] = {};
-    const caller = this.#callerOf(meta, `${this.#options.session}#${++this.#count}`);
+    const name = `${this.#options.session}#${++this.#count}`;
+    const caller = this.#callerOf(meta, name);
     const request = new StatelessRequest({ method, params, caller }, meta, exchange, this);
-    this.#running.set(request, this.#options.peers.join(caller.peer ?? "", request));
+    this.#running.add(name, { request, leave: this.#options.peers.join(name, request) });
     this.relay.send(request);
     if (this.#waiting.size > 0)
       for (const waiting of this.#waiting)
@@ -246,7 +259,7 @@ export class Stateless implements Home {
   /** A log message belongs to the oldest request at that server which wants it. */
   #log(upstream: string, params: JsonObject, isFor: IsFor): void {
     const severity = logLevels.indexOf(params["level"]);
-    for (const request of this.#running.keys()) {
+    for (const { request } of this.#running.values()) {
       if (request.route?.upstream !== upstream || request.level > severity) continue;
       if (!isFor(request.caller)) continue;
       return request.note("notifications/message", underName(upstream, params));
@@ -278,7 +291,7 @@ export class Stateless implements Home {
     if (slot === undefined || slot.isIntroduced) return;
     slot.introduce(capabilities, (upstream, method, params, signal) => {
       if (!isAble(capabilities, method, params)) return Promise.reject(notAble(method));
-      for (const request of this.#running.keys())
+      for (const { request } of this.#running.values())
         if (isAt(request, { upstream, method, params }))
           return request.ask(upstream, method, params, signal);
       return this.#wait(upstream, method, params, signal);

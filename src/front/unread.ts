@@ -5,7 +5,9 @@ import { CallError } from "../errors.ts";
 const large = 64 * 1024;
 
 /** What one client has open. */
-type Responses = ReadonlySet<ServerResponse>;
+interface Responses {
+  values(): Iterable<ServerResponse>;
+}
 
 /**
  * Large answers that clients by HTTP have not read yet. Once they take more than `maxBytes` together, who leaves more
@@ -42,7 +44,7 @@ export class Unread {
 
 function bytesOf(responses: Responses): number {
   let bytes = 0;
-  for (const { writableLength } of responses) bytes += writableLength;
+  for (const { writableLength } of responses.values()) bytes += writableLength;
   return bytes;
 }
 

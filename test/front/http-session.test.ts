@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HttpSession } from "../../src/front/http-session.ts";
 import { ListTexts } from "../../src/front/list-texts.ts";
 import { Gateway } from "../../src/gateway.ts";
@@ -6,6 +6,9 @@ import { limits } from "../support/http-limits.ts";
 import { Unread } from "../../src/front/unread.ts";
 import { names } from "../support/calls.ts";
 import { FakeResponse } from "../support/responses.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 function setUp(maxInFlight: number) {
   const gateway = new Gateway(names);
@@ -25,7 +28,7 @@ function setUp(maxInFlight: number) {
     session.listen("0-0", unread.response);
     return unread;
   };
-  return { listen };
+  return { session, listen };
 }
 
 describe("a session by HTTP", () => {
@@ -38,5 +41,21 @@ describe("a session by HTTP", () => {
     expect(listen().status).toBe(429);
     first?.destroy();
     expect(listen().status).toBe(200);
+  });
+
+  it("is idle when a response is written in full, or its client has gone before it was begun", () => {
+    const { session, listen } = setUp(2);
+    const open = listen();
+    const gone = new FakeResponse();
+    gone.destroy();
+    session.post(
+      { messages: [{ jsonrpc: "2.0", method: "notifications/x" }], isBatch: false },
+      gone.response,
+    );
+    vi.advanceTimersByTime(10);
+    expect(session.idleMs).toBe(0);
+    open.destroy();
+    vi.advanceTimersByTime(10);
+    expect(session.idleMs).toBe(10);
   });
 });
