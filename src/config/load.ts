@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
-import { z } from "zod";
+import * as z from "zod";
 import type { EventsOptions } from "../bus/events-options.ts";
 import { checkFile } from "./check.ts";
 import type { InlineOptions } from "../workflows/inline-options.ts";

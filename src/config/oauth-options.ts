@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { OAuthSettings } from "../oauth-settings.ts";
 
 const text = z.string().min(1);
