@@ -186,6 +186,10 @@ async function leave(code: number, ms: number): Promise<never> {
   return process.exit(code);
 }
 
+// Zod's configuration, before zod is loaded: what schemas check, they check in less time than it takes to compile
+// them.
+Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
+
 /** Who reads what we write may go before we do. */
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
 

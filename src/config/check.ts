@@ -1,4 +1,3 @@
-import * as z from "zod";
 import type { JsonText } from "./jsonc.ts";
 import { checkKeys } from "./keys.ts";
 import { checkOwnNames } from "./own-names.ts";
@@ -8,9 +7,6 @@ import { configFile } from "./schema.ts";
 import type { ConfigFile } from "./schema.ts";
 import { checkServers } from "./sections.ts";
 import { shapeFindings } from "./shape.ts";
-
-// What is checked is checked once or a few times, in less time than it takes to compile the checks.
-z.config({ jitless: true });
 
 interface Checked {
   readonly content: ConfigFile;
