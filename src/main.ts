@@ -1,14 +1,10 @@
 #!/usr/bin/env node
-import * as modules from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startServersEarly } from "./commands/early.ts";
+import { keepCompiled, startServersEarly } from "./commands/early.ts";
 import { flushed, UsageError, type Output } from "./commands/output.ts";
 import { Interrupted } from "./commands/signals.ts";
 import { ConfigError } from "./config/problems.ts";
 import { messageOf } from "./errors.ts";
-import { stateFolder } from "./state-folder.ts";
 import { settlesWithin } from "./time.ts";
 import { implementation } from "./version.ts";
 
@@ -119,12 +115,7 @@ async function serveStdio(config: string | undefined): Promise<number> {
   return (await import("./commands/serve.ts")).serve(config);
 }
 
-/** Keeps what the engine made of the code for the next start, where Node can: from 22.1 on. */
-function keepCompiled(): void {
-  const { enableCompileCache } = modules as { enableCompileCache?: (folder: string) => unknown };
-  enableCompileCache?.(join(stateFolder(process.env, homedir()), "compiled"));
-}
-
+/** What it takes is loaded only where it is wanted. */
 const serveHttp = async (config: string | undefined): Promise<number> =>
   (await import("./commands/serve-http.ts")).serveHttp(config);
 
