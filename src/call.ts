@@ -75,6 +75,8 @@ export interface Call {
   readonly meta?: JsonObject | undefined;
   readonly caller: Caller;
   readonly signal: Cancel;
+  /** When it came, in the time of `now()`. Default: when it is looked at. */
+  readonly begun?: number | undefined;
   readonly deadline: Deadline;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Told at each sign that the upstream is still at work on the call. */

@@ -1,6 +1,10 @@
 import type { CallError } from "./errors.ts";
 
-type Listener = (reason: CallError) => void;
+/** What hears of a cancel: a function, or what is cancelled with it. */
+type Listener = ((reason: CallError) => void) | { cancel(reason: CallError): void };
+
+const tell = (listener: Listener, reason: CallError): void =>
+  typeof listener === "function" ? listener(reason) : listener.cancel(reason);
 
 /**
  * The one-way switch that stops a call, and all that waits for it.
@@ -27,13 +31,13 @@ export class Cancel {
     const first = this.#first;
     const others = this.#others;
     this.#first = this.#others = undefined;
-    first?.(reason);
-    if (others !== undefined) for (const listener of others) listener(reason);
+    if (first !== undefined) tell(first, reason);
+    if (others !== undefined) for (const listener of others) tell(listener, reason);
   }
 
-  /** Calls `listener` when this is cancelled; at once if it was. */
+  /** Tells `listener` when this is cancelled; at once if it was. */
   subscribe(listener: Listener): void {
-    if (this.#reason !== undefined) listener(this.#reason);
+    if (this.#reason !== undefined) tell(listener, this.#reason);
     else if (this.#first === undefined && this.#others === undefined) this.#first = listener;
     else (this.#others ??= new Set()).add(listener);
   }

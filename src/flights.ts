@@ -131,8 +131,8 @@ const late = ({ upstream }: Call, ms: number): CallError =>
  * at once; the shared call is cancelled when the last has left. Its time is that of the call which started it.
  */
 export class Flights {
-  readonly #silent = new KeyTable<Flight>();
-  readonly #telling = new KeyTable<Flight>();
+  readonly #silent = new KeyTable<string, Flight>();
+  readonly #telling = new KeyTable<string, Flight>();
 
   /** Whether a call of that key is under way. */
   has(key: string): boolean {
@@ -155,7 +155,7 @@ export class Flights {
     return flight.join(call);
   }
 
-  #start(flights: KeyTable<Flight>, key: string, call: Call, start: Start): Flight {
+  #start(flights: KeyTable<string, Flight>, key: string, call: Call, start: Start): Flight {
     const flight = new Flight(call, start, (ended) => flights.remove(key, ended));
     flights.add(key, flight);
     return flight;

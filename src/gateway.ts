@@ -4,6 +4,7 @@ import { Cancel } from "./cancel.ts";
 import { buildCatalog, exposeTool, isShown, type Catalog, type Shelf } from "./catalog/catalog.ts";
 import type { NameOptions } from "./catalog/names.ts";
 import { asCallError, CallError } from "./errors.ts";
+import { now } from "./time.ts";
 import { newTrace } from "./trace.ts";
 
 /** An upstream, how what it lists is shown, and what its calls pass through. */
@@ -28,6 +29,8 @@ export interface Request {
   readonly tool?: Tool | undefined;
   readonly caller: Caller;
   readonly signal: Cancel;
+  /** When it came, in the time of `now()`. Default: now. */
+  readonly begun?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Where the call is part of another, which has to end by then. */
   readonly deadline?: Deadline | undefined;
@@ -165,6 +168,7 @@ export class Gateway {
       meta,
       caller: request.caller,
       signal: request.signal,
+      begun: request.begun ?? now(),
       deadline: request.deadline ?? { at: Infinity, max: Infinity },
       onProgress: request.onProgress,
       onAlive: undefined,

@@ -14,14 +14,26 @@ export const now = (): number => performance.now();
 export function after(ms: number, run: () => void): Timer {
   const timer = setTimeout(run, Math.min(Math.max(ms, 0), longestDelay));
   timer.unref();
-  return { clear: () => clearTimeout(timer) };
+  return new PlatformTimer(timer);
+}
+
+class PlatformTimer implements Timer {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timer: NodeJS.Timeout) {
+    this.#timer = timer;
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 /** Runs `run` every `ms` milliseconds from now on. It does not keep the process alive. */
 export function every(ms: number, run: () => void): Timer {
   const timer = setInterval(run, ms);
   timer.unref();
-  return { clear: () => clearInterval(timer) };
+  return new PlatformTimer(timer);
 }
 
 /** Resolves `ms` milliseconds from now. It does not keep the process alive. */

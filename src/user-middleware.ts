@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Handle, Middleware, Result } from "./call.ts";
 import { ConfigError } from "./config/problems.ts";
 import { CallError, messageOf } from "./errors.ts";
-import { isObject } from "./wire.ts";
+import { forgetText, isObject } from "./wire.ts";
 
 /**
  * Loads a user's own middlewares: modules whose default export is a Middleware. A module that has changed
@@ -46,7 +46,11 @@ const named =
     const sent = new WeakSet<object>();
     const handle = composed(file, middleware, (call) => {
       sent.add(call.deadline);
-      return next(call);
+      return next(call).then((result) => {
+        // The middleware may change it in place.
+        forgetText(result);
+        return result;
+      });
     });
     return async (call) => {
       const failed = (what: string, cause?: unknown): CallError =>

@@ -8,7 +8,7 @@ import type { RpcError } from "./errors.ts";
 /** The largest message that is taken from anyone, in bytes. V8's longest string is twice that. */
 export const maxMessageBytes = 256 * 1024 * 1024;
 
-/** Results from this many characters on are passed as they came, instead of being written anew. */
+/** Results from this many characters on are not written anew for the sake of a member. */
 const largeResult = 64 * 1024;
 
 const newline = 10;
@@ -84,25 +84,54 @@ export class LineWriter {
   };
 }
 
-/** The members of a large answer as they came, less `jsonrpc` and `id`, by its result. */
-const largeTexts = new WeakMap<Result, string>();
+/** A constructor that gives back what it is given, so that a class can put a private member into it. */
+const Given = function (given: object): object {
+  return given;
+} as unknown as new (given: object) => object;
+
+/**
+ * The members of an answer as they came, less `jsonrpc` and `id`, kept in its result itself where nobody sees
+ * it: a WeakMap costs as much as to write a small result anew, and copies of the result must not have it.
+ */
+class Text extends Given {
+  #text: string | undefined;
+
+  static keep(result: Result, text: string | undefined): void {
+    if (#text in result) result.#text = text;
+    else new Text(result).#text = text;
+  }
+
+  static of(result: Result): string | undefined {
+    return #text in result ? result.#text : undefined;
+  }
+}
 
 /** The two ways in which an answer is usually written, and then its id is at one of its ends. */
 const head = /^\{"jsonrpc":"2\.0","id":\d+,/;
 const tail = /,"jsonrpc":"2\.0","id":\d+\}$/;
 const endLength = 64;
 
-/** Remembers the text of a large answer, so that `resultLine` need not write its result anew. */
-export function keepText(result: Result, line: string): void {
-  // By HTTP a text may have line breaks, behind which a client would read a message of their author.
-  if (line.length < largeResult || line.includes("\n") || line.includes("\r")) return;
+/**
+ * Remembers in the result of an answer the text that it came as, so that `resultLine` need not write it anew.
+ * Who changes the result afterwards has to forget it.
+ */
+export function keepText(answer: { readonly result: Result }, line: string): void {
+  const { result } = answer;
+  // What else an answer may hold, such as `error: null`, is not for clients. By HTTP a text may have line
+  // breaks, behind which a client would read a message of their author.
+  if (Object.keys(answer).length !== 3 || line.includes("\n") || line.includes("\r")) return;
   const first = head.exec(line.slice(0, endLength));
   if (first !== null) {
-    if (line.endsWith("}")) largeTexts.set(result, line.slice(first[0].length, -1));
+    if (line.endsWith("}")) Text.keep(result, line.slice(first[0].length, -1));
     return;
   }
   const last = tail.exec(line.slice(-endLength));
-  if (last !== null && line.startsWith("{")) largeTexts.set(result, line.slice(1, -last[0].length));
+  if (last !== null && line.startsWith("{")) Text.keep(result, line.slice(1, -last[0].length));
+}
+
+/** From now on the result is written as it is, not as it came. */
+export function forgetText(result: Result): void {
+  if (Text.of(result) !== undefined) Text.keep(result, undefined);
 }
 
 /** How a kept text begins whose result has members. */
@@ -113,7 +142,7 @@ const resultStart = /^"result":\s*\{\s*(?=")/;
  * a kept text may hold. `members` are put in front of those of the result, as JSON without braces.
  */
 export function resultLine(id: unknown, result: Result, members = ""): string {
-  const text = largeTexts.get(result);
+  const text = Text.of(result);
   const start = text === undefined || members === "" ? undefined : resultStart.exec(text)?.[0];
   if (text !== undefined && (members === "" || start !== undefined)) {
     const whole = start === undefined ? text : `"result":{${members},${text.slice(start.length)}`;
@@ -129,8 +158,8 @@ export function resultLine(id: unknown, result: Result, members = ""): string {
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${merged}}`;
 }
 
-/** Whether a result is passed on as the text that it came as. */
-export const isTextKept = (result: Result): boolean => largeTexts.has(result);
+/** Whether a result is passed on as it came since it would take long to write it anew. */
+export const isLarge = (result: Result): boolean => (Text.of(result)?.length ?? 0) >= largeResult;
 
 /** A value as JSON; undefined where it cannot be written: what is nested too deep can be read all the same. */
 export function toJson(value: unknown): string | undefined {

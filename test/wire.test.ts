@@ -1,7 +1,15 @@
 import { PassThrough } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keepText, lineReader, LineWriter, parseMessages, resultLine } from "../src/wire.ts";
+import type { Result } from "../src/call.ts";
+import {
+  forgetText,
+  keepText,
+  lineReader,
+  LineWriter,
+  parseMessages,
+  resultLine,
+} from "../src/wire.ts";
 
 const read = (chunks: Buffer[], limit?: number): { lines: string[]; tooLong: number } => {
   const lines: string[] = [];
@@ -92,6 +100,13 @@ describe("LineWriter", () => {
   });
 });
 
+/** The result of an answer that came as that line. */
+function kept(line: string): Result {
+  const answer = JSON.parse(line) as { result: Result };
+  keepText(answer, line);
+  return answer.result;
+}
+
 describe("resultLine", () => {
   const large = { content: [{ type: "text", text: "é".repeat(70_000) }], extra: 1 };
 
@@ -100,9 +115,7 @@ describe("resultLine", () => {
     ["id last", JSON.stringify({ result: large, jsonrpc: "2.0", id: 1_000_000_007 })],
     ["another order", JSON.stringify({ id: 1_000_000_007, jsonrpc: "2.0", result: large })],
   ])("gives a large answer another id, whether it came with %s", (_, line) => {
-    const [message] = parseMessages(line) ?? [];
-    const result = message?.["result"] as typeof large;
-    keepText(result, line);
+    const result = kept(line);
     expect(JSON.parse(resultLine("mine", result))).toEqual({
       jsonrpc: "2.0",
       id: "mine",
@@ -110,12 +123,25 @@ describe("resultLine", () => {
     });
   });
 
+  it("passes a result on as it came, until it is changed", () => {
+    const spaced = '{ "content" : [ ],"n":1.0 }';
+    const result = kept(`{"jsonrpc":"2.0","id":1000000007,"result":${spaced}}`);
+    expect(resultLine(1, result)).toContain(spaced);
+    expect(resultLine(1, { ...result, more: true })).toContain('{"content":[],"n":1,"more":true}');
+    result["more"] = true;
+    forgetText(result);
+    expect(resultLine(1, result)).toContain('{"content":[],"n":1,"more":true}');
+  });
+
+  it("passes on no other member of an answer than its result", () => {
+    const result = kept('{"jsonrpc":"2.0","id":1000000007,"result":{},"error":null}');
+    expect(resultLine(1, result)).toBe('{"jsonrpc":"2.0","id":1,"result":{}}');
+  });
+
   it("lets no id of the upstream win over ours", () => {
     const text = JSON.stringify(large);
     const line = `{"jsonrpc":"2.0","id":1000000007,"result":${text},"id":5}`;
-    const [message] = parseMessages(line) ?? [];
-    const result = message?.["result"] as typeof large;
-    keepText(result, line);
+    const result = kept(line);
     expect((JSON.parse(resultLine(9, result)) as { id: unknown }).id).toBe(9);
   });
 
@@ -126,9 +152,7 @@ describe("resultLine", () => {
       `{"jsonrpc":"2.0","id":1000000007,${own}}`,
       `{${own},"jsonrpc":"2.0","id":1000000007}`,
     ]) {
-      const [message] = parseMessages(text) ?? [];
-      const result = message?.["result"] as typeof large;
-      keepText(result, text);
+      const result = kept(text);
       expect(resultLine(9, result)).not.toContain(lineBreak);
     }
   });
@@ -136,8 +160,7 @@ describe("resultLine", () => {
   it("does not take an id at the end of a string for the message's own", () => {
     const result = { text: `${"x".repeat(70_000)},"jsonrpc":"2.0","id":5}` };
     const line = JSON.stringify({ id: 1, result });
-    keepText(result, line);
-    expect(JSON.parse(resultLine(2, result))).toEqual({ jsonrpc: "2.0", id: 2, result });
+    expect(JSON.parse(resultLine(2, kept(line)))).toEqual({ jsonrpc: "2.0", id: 2, result });
   });
 });
 

@@ -72,11 +72,12 @@ export class Relay {
     const { method, params, caller, signal, onProgress } = request;
     const { upstream, tool } = route;
     request.route = route;
-    request.begun = now();
+    const begun = now();
+    request.begun = begun;
     const forget =
       method === "resources/subscribe" ? this.#routes.subscribe(params, route) : undefined;
     this.#gateway
-      .send({ upstream, method, tool, params: route.params, caller, signal, onProgress })
+      .send({ upstream, method, tool, params: route.params, caller, signal, begun, onProgress })
       .then(
         (result) => {
           this.#routes.learn(method, route, result);

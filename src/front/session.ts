@@ -12,6 +12,7 @@ import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, disconnected, messageOf, type RpcError } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
+import { KeyTable } from "../key-table.ts";
 import { logLevels, underName } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { isAble, isQuestion, notAble } from "../questions.ts";
@@ -25,8 +26,9 @@ import { takenBack, type RequestId } from "./exchange.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
 import { commonCapabilities, instructionsOf } from "./offer.ts";
-import { Relay, type Relayed, type Told } from "./relay.ts";
+import { Relay, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
+import { SessionRequest, type Ends } from "./session-request.ts";
 
 /** JSON-RPC's codes that we give ourselves. */
 const invalidRequest = -32600;
@@ -79,7 +81,15 @@ export class Session implements Transport {
   readonly #relay: Relay;
   readonly #asking: Asking;
   readonly #stopWatching: () => void;
-  readonly #requests = new Map<RequestId, Relayed>();
+  readonly #requests = new KeyTable<RequestId, SessionRequest>();
+  readonly #ends: Ends = {
+    answered: (request, result) => {
+      if (this.#finish(request)) this.#answer(request, result);
+    },
+    failed: (request, told) => {
+      if (this.#finish(request)) this.#tell(request.id, told);
+    },
+  };
   readonly #level: ClientLevel;
   /** Resolves when the client says that it is initialised: servers ask it nothing before. */
   readonly #initialized: Promise<void>;
@@ -196,41 +206,28 @@ export class Session implements Transport {
   }
 
   #request(id: RequestId, method: string, params: JsonObject): void {
-    const signal = new Cancel();
     const token = (params["_meta"] as JsonObject | undefined)?.["progressToken"];
-    const request: Relayed = {
-      method,
-      params,
-      caller: this.#caller,
-      signal,
-      onProgress:
-        token === undefined
-          ? undefined
-          : (progress) => {
-              if (this.#requests.get(id) === request)
-                this.#notify("notifications/progress", { progressToken: token, ...progress }, id);
-            },
-      answered: (result) => {
-        if (this.#finish(id, request)) this.#answer(id, request, result);
-      },
-      failed: (told) => {
-        if (this.#finish(id, request)) this.#tell(id, told);
-      },
-    };
-    this.#requests.set(id, request);
+    const request = new SessionRequest(id, method, params, this.#caller, this.#ends);
+    if (token !== undefined)
+      request.onProgress = (progress) => {
+        if (this.#requests.get(id) === request)
+          this.#notify("notifications/progress", { progressToken: token, ...progress }, id);
+      };
+    this.#requests.add(id, request);
     this.#relay.send(request);
   }
 
   /** Forgets a request that has ended; tells whether its caller still wants the answer. */
-  #finish(id: RequestId, request: Relayed): boolean {
-    if (this.#requests.get(id) === request) this.#requests.delete(id);
+  #finish(request: SessionRequest): boolean {
+    this.#requests.remove(request.id, request);
     if (request.signal.reason === undefined) return true;
-    this.#reply(id, undefined);
+    this.#reply(request.id, undefined);
     return false;
   }
 
   /** A result that was read but cannot be written is told as the bad answer that it is. */
-  #answer(id: RequestId, request: Relayed, result: Result): void {
+  #answer(request: SessionRequest, result: Result): void {
+    const { id } = request;
     let line: string;
     try {
       line = resultLine(id, result);
@@ -342,7 +339,8 @@ export class Session implements Transport {
 
   /** A request that is at that server now: what it asks belongs to that one, as far as can be told. */
   #requestAt(upstream: string): RequestId | undefined {
-    for (const [id, { route }] of this.#requests) if (route?.upstream === upstream) return id;
+    for (const [id, { route }] of this.#requests.entries())
+      if (route?.upstream === upstream) return id;
     return undefined;
   }
 

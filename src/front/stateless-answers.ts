@@ -5,7 +5,7 @@ import type { Freshness, JsonObject, Result } from "../call.ts";
 import { metaKeys } from "../era.ts";
 import type { RpcError } from "../errors.ts";
 import { implementation } from "../version.ts";
-import { isObject, isTextKept, resultLine } from "../wire.ts";
+import { isLarge, isObject, resultLine } from "../wire.ts";
 import type { RequestId } from "./exchange.ts";
 import { invalidParams } from "./stateless-meta.ts";
 
@@ -31,7 +31,7 @@ export function completeLine(id: RequestId, method: string, result: Result): str
     if (cacheScope === undefined) members += `,"cacheScope":"${stale.cacheScope}"`;
   }
   if (meta === undefined) members += `,${identity}`;
-  else if (isObject(meta) && meta[metaKeys.serverInfo] === undefined && !isTextKept(result))
+  else if (isObject(meta) && meta[metaKeys.serverInfo] === undefined && !isLarge(result))
     return resultLine(
       id,
       { ...result, _meta: { ...meta, [metaKeys.serverInfo]: implementation } },

@@ -85,17 +85,18 @@ class Room {
 
   #admit(call: Call, next: Handle): Promise<Result> {
     this.#active++;
-    return next(call).then(
-      (result) => {
-        this.#release();
-        return result;
-      },
-      (error: unknown) => {
-        this.#release();
-        throw error;
-      },
-    );
+    return next(call).then(this.#answered, this.#failed);
   }
+
+  readonly #answered = (result: Result): Result => {
+    this.#release();
+    return result;
+  };
+
+  readonly #failed = (error: unknown): never => {
+    this.#release();
+    throw error;
+  };
 
   #release(): void {
     this.#active--;

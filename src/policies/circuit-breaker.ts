@@ -102,9 +102,9 @@ export function circuitBreaker({
     const options = optionsOf(call);
     if (options === false) return next(call);
     const circuit = circuitOf(call, options);
-    const begun = now();
-    const generation = circuit.enter(begun);
-    if (generation === -1) return Promise.reject(refusal(upstream, circuit, begun));
+    // A closed one does not look at the time.
+    const generation = circuit.enter(circuit.state === "closed" ? 0 : now());
+    if (generation === -1) return Promise.reject(refusal(upstream, circuit, now()));
     return next(call).then(
       (result) => {
         const end = now();

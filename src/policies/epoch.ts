@@ -12,25 +12,24 @@ const tellsEnd = ({ method }: Call, result: Result): boolean =>
  * Begins a new epoch when a call that may change something starts, and when it ends, however it ends.
  * `onWrite` is told both times.
  */
-export const epoch =
-  (of: Epoch, onWrite?: (call: Call) => void): Middleware =>
-  (next) =>
-  (call) => {
+export function epoch(of: Epoch, onWrite?: (call: Call) => void): Middleware {
+  const changed = (call: Call): void => {
+    of.bump();
+    onWrite?.(call);
+  };
+  return (next) => (call) => {
     const isRead = effectOf(call) === "read";
     if (isRead && !call.method.startsWith("tasks/")) return next(call);
-    const changed = (): void => {
-      of.bump();
-      onWrite?.(call);
-    };
-    if (!isRead) changed();
+    if (!isRead) changed(call);
     return next(call).then(
       (result) => {
-        if (!isRead || tellsEnd(call, result)) changed();
+        if (!isRead || tellsEnd(call, result)) changed(call);
         return result;
       },
       (error: unknown) => {
-        if (!isRead) changed();
+        if (!isRead) changed(call);
         throw error;
       },
     );
   };
+}

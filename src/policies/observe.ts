@@ -8,7 +8,7 @@ export const observe =
   (report: Report): Middleware =>
   (next) =>
   (call) => {
-    const begun = now();
+    const begun = call.begun ?? now();
     report({ type: "call.started", call });
     return next(call).then(
       (result) => {

@@ -33,10 +33,11 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
   const lines = new Map<RateLimitOptions, Line>();
   const lineOf = (of: RateLimitOptions): Line => {
     let line = lines.get(of);
-    if (line === undefined) lines.set(of, (line = new Line(upstream, of)));
+    if (line === undefined) lines.set(of, (line = new Line(upstream, of, shared)));
     return line;
   };
-  const shared = options === false ? undefined : lineOf(options);
+  const shared = options === false ? undefined : new Line(upstream, options, undefined);
+  if (options !== false && shared !== undefined) lines.set(options, shared);
   const enter = (call: Call, line: Line): Promise<void> | undefined => {
     const wait = line.enter(call);
     if (wait === undefined) return undefined;
@@ -50,33 +51,17 @@ export function rateLimit({ upstream, options, optionsOf, report }: RateLimitPol
     if (own === false) return next(call);
     const line = lineOf(own);
     const outer = line === shared ? undefined : shared;
-    const send = (): Promise<Result> =>
-      next(call).then(
-        (result) => {
-          if (result["isError"] === true) learn(classifyResult(result), line, outer);
-          return result;
-        },
-        (thrown: unknown) => {
-          const error = asCallError(thrown, upstream);
-          learn(classifyError(error), line, outer);
-          throw error;
-        },
-      );
+    const { answered, failed } = line;
     const first = enter(call, line);
     const turn = outer === undefined ? first : inTurn(first, () => enter(call, outer));
-    return turn === undefined ? send() : turn.then(send);
+    return turn === undefined
+      ? next(call).then(answered, failed)
+      : turn.then(() => next(call).then(answered, failed));
   };
   return {
     middleware,
     waiting: () => [...lines.values()].reduce((sum, line) => sum + line.waiting, 0),
   };
-}
-
-/** An upstream that asks for less gets less: of that tool, and as a whole. */
-function learn({ failure, retryAfterMs = 0 }: Verdict, line: Line, outer: Line | undefined): void {
-  if (failure !== "throttled") return;
-  line.hold(retryAfterMs);
-  outer?.hold(retryAfterMs);
 }
 
 /** One wait after the other; undefined where there is nothing to wait for. */
@@ -97,15 +82,18 @@ interface Waiter {
 class Line {
   readonly #upstream: string;
   readonly #options: RateLimitOptions;
+  readonly #outer: Line | undefined;
   readonly #bucket: TokenBucket;
   readonly #waiters = new Set<Waiter>();
   #timer: Timer | undefined;
 
-  constructor(upstream: string, options: RateLimitOptions) {
+  /** `outer` is that of the upstream as a whole, where this is a tool's. */
+  constructor(upstream: string, options: RateLimitOptions, outer: Line | undefined) {
     const { requestsPerSecond, burst, quotaPerMinute, headroom } = options;
     const perSecond = requestsPerSecond || (quotaPerMinute / 60) * headroom;
     this.#upstream = upstream;
     this.#options = options;
+    this.#outer = outer;
     this.#bucket = new TokenBucket(perSecond, burst || Math.max(1, Math.floor(perSecond)), now());
   }
 
@@ -140,6 +128,24 @@ class Line {
       call.signal.subscribe(leave);
       this.#wake();
     });
+  }
+
+  readonly answered = (result: Result): Result => {
+    if (result["isError"] === true) this.#learn(classifyResult(result));
+    return result;
+  };
+
+  readonly failed = (thrown: unknown): never => {
+    const error = asCallError(thrown, this.#upstream);
+    this.#learn(classifyError(error));
+    throw error;
+  };
+
+  /** An upstream that asks for less gets less: of that tool, and as a whole. */
+  #learn({ failure, retryAfterMs = 0 }: Verdict): void {
+    if (failure !== "throttled") return;
+    this.hold(retryAfterMs);
+    this.#outer?.hold(retryAfterMs);
   }
 
   /** Lets nobody through for so long, and refuses at once those for whom that is too long. */

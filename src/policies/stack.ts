@@ -79,11 +79,6 @@ export interface StackStatus {
  */
 export function stack(options: StackOptions): Stack {
   const { upstream, report, policies, policiesOf } = options;
-  const of =
-    <Name extends PolicyName>(name: Name): OptionsOf<Exclude<PolicyOptions[Name], false>> =>
-    (call) =>
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the type of one member
-      policiesOf(call)[name] as Exclude<PolicyOptions[Name], false> | false;
   const uses = (name: PolicyName, isOn: (given: PolicyOptions) => boolean): boolean =>
     options.allPolicies.some((given) => given[name] !== false && isOn(given));
   const timeoutOf: OptionsOf<Exclude<PolicyOptions["timeout"], false>> = (call) =>
@@ -93,7 +88,7 @@ export function stack(options: StackOptions): Stack {
   const { costOf, supersedeKeyOf, scopeOf } = options;
   const caching = uses("cache", (given) => given.cache !== false && given.cache.enabled)
     ? cache({
-        optionsOf: of("cache"),
+        optionsOf: (call) => policiesOf(call).cache,
         store: options.store,
         epoch: () => options.epoch.value,
         report,
@@ -103,27 +98,27 @@ export function stack(options: StackOptions): Stack {
   const circuits = circuitBreaker({
     upstream,
     shared: policies.circuitBreaker,
-    optionsOf: of("circuitBreaker"),
+    optionsOf: (call) => policiesOf(call).circuitBreaker,
     report,
   });
   const limit = rateLimit({
     upstream,
     options: policies.rateLimit,
-    optionsOf: of("rateLimit"),
+    optionsOf: (call) => policiesOf(call).rateLimit,
     report,
   });
-  const rooms = bulkhead({ upstream, optionsOf: of("bulkhead"), report });
+  const rooms = bulkhead({ upstream, optionsOf: (call) => policiesOf(call).bulkhead, report });
 
   const middlewares: (Middleware | false | undefined)[] = [
     observe(report),
     ...options.middlewares,
     uses("result", (given) => given.result !== false && given.result.maxBytes > 0) &&
-      resultGuard({ optionsOf: of("result"), keep: options.keep, report }),
+      resultGuard({ optionsOf: (call) => policiesOf(call).result, keep: options.keep, report }),
     supersedeKeyOf && supersede(supersedeKeyOf),
     caching,
     uses("coalesce", (given) => given.coalesce !== false && given.coalesce.enabled) &&
       coalesce({
-        optionsOf: of("coalesce"),
+        optionsOf: (call) => policiesOf(call).coalesce,
         // Both only grow, so that the sum changes with each.
         epoch: () => options.epoch.value + options.store.generation,
         report,
@@ -132,9 +127,9 @@ export function stack(options: StackOptions): Stack {
       }),
     deadline(timeoutOf),
     uses("hedge", (given) => given.hedge !== false && given.hedge.enabled) &&
-      hedge({ optionsOf: of("hedge"), report }),
+      hedge({ optionsOf: (call) => policiesOf(call).hedge, report }),
     (uses("retry", () => true) || options.verify !== undefined) &&
-      retry({ optionsOf: of("retry"), verify: options.verify, report }),
+      retry({ optionsOf: (call) => policiesOf(call).retry, verify: options.verify, report }),
     costOf &&
       budget({
         costOf,

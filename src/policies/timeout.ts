@@ -1,7 +1,7 @@
 import type { Call, Middleware, Progress } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
-import { after, now } from "../time.ts";
+import { after, now, type Timer } from "../time.ts";
 import type { OptionsOf } from "./options.ts";
 import type { TimeoutOptions } from "./timeout-options.ts";
 
@@ -16,7 +16,7 @@ export const deadline =
   (call) => {
     const options = optionsOf(call);
     if (options !== false) {
-      const begun = now();
+      const begun = call.begun ?? now();
       call.deadline.at = Math.min(call.deadline.at, begun + options.totalMs);
       call.deadline.max = Math.min(call.deadline.max, begun + options.maxTotalMs);
     }
@@ -46,39 +46,59 @@ export const timeout =
   (call) => {
     const options = optionsOf(call);
     if (options === false) return next(call);
-    const { attemptMs, resetOnProgress } = options;
-    const begun = now();
-    const attempt = new Cancel();
-    let attemptEnd = begun + attemptMs;
-    const expire = (): void => {
-      const left = Math.min(attemptEnd, call.deadline.at) - now();
-      // Progress moved the end, or the platform's timer was early by a fraction of a millisecond.
-      if (left > 0) timer = after(Math.ceil(left), expire);
-      else attempt.cancel(expired(call, now() - begun, attemptEnd <= call.deadline.at));
-    };
-    let timer = after(Math.min(attemptEnd, call.deadline.at) - begun, expire);
-    const cancel = (reason: CallError): void => attempt.cancel(reason);
-    call.signal.subscribe(cancel);
-    const done = (): void => {
-      timer.clear();
-      call.signal.unsubscribe(cancel);
-    };
-    const onAlive = (): void => {
-      attemptEnd = now() + attemptMs;
-      const { deadline: total } = call;
-      total.at = Math.max(total.at, Math.min(attemptEnd, total.max));
-    };
-    return next({ ...call, signal: attempt, onAlive: resetOnProgress ? onAlive : undefined }).then(
+    const attempt = new Attempt(call, options.attemptMs);
+    const { signal } = attempt;
+    const onAlive = options.resetOnProgress ? () => attempt.alive() : undefined;
+    return next({ ...call, signal, onAlive }).then(
       (result) => {
-        done();
+        attempt.end();
         return result;
       },
       (error: unknown) => {
-        done();
+        attempt.end();
         throw error;
       },
     );
   };
+
+/** One attempt at a call, and its time. */
+class Attempt {
+  /** Cancelled when its time is over, and with the call. */
+  readonly signal = new Cancel();
+  readonly #call: Call;
+  readonly #ms: number;
+  readonly #begun = now();
+  #endsAt: number;
+  #timer: Timer;
+
+  constructor(call: Call, ms: number) {
+    this.#call = call;
+    this.#ms = ms;
+    this.#endsAt = this.#begun + ms;
+    this.#timer = after(Math.min(this.#endsAt, call.deadline.at) - this.#begun, this.#expire);
+    call.signal.subscribe(this.signal);
+  }
+
+  /** Starts its time anew, and moves the call's with it. */
+  alive(): void {
+    const { deadline: total } = this.#call;
+    this.#endsAt = now() + this.#ms;
+    total.at = Math.max(total.at, Math.min(this.#endsAt, total.max));
+  }
+
+  end(): void {
+    this.#timer.clear();
+    this.#call.signal.unsubscribe(this.signal);
+  }
+
+  readonly #expire = (): void => {
+    const { at } = this.#call.deadline;
+    const left = Math.min(this.#endsAt, at) - now();
+    // Progress moved the end, or the platform's timer was early by a fraction of a millisecond.
+    if (left > 0) this.#timer = after(Math.ceil(left), this.#expire);
+    else this.signal.cancel(expired(this.#call, now() - this.#begun, this.#endsAt <= at));
+  };
+}
 
 function expired(call: Call, ms: number, attempt: boolean): CallError {
   const limit = attempt ? "an attempt's time limit" : "the call's time limit";

@@ -1,5 +1,6 @@
 import type { Call, Caller, JsonObject, Progress, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
+import { KeyTable } from "../key-table.ts";
 import { isObject, keepText, toJson } from "../wire.ts";
 
 /** Ids of calls start here, far from those that the SDK gives on the same connection. */
@@ -11,18 +12,39 @@ const mostGivenUp = 1000;
 /** Sends one message, or answers why it did not; it must not throw. */
 export type Send = (message: JsonObject) => CallError | undefined;
 
-interface Pending {
+/** A call that waits for its answer; a cancel of the call is a cancel of this. */
+class Pending {
+  readonly id: number;
   readonly call: Call;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: CallError) => void;
-  readonly onCancel: (reason: CallError) => void;
+  readonly #link: { gaveUp(pending: Pending, reason: CallError): void };
+
+  constructor(
+    id: number,
+    call: Call,
+    resolve: Pending["resolve"],
+    reject: Pending["reject"],
+    link: { gaveUp(pending: Pending, reason: CallError): void },
+  ) {
+    this.id = id;
+    this.call = call;
+    this.resolve = resolve;
+    this.reject = reject;
+    this.#link = link;
+  }
+
+  cancel(reason: CallError): void {
+    this.#link.gaveUp(this, reason);
+    this.reject(mayHaveHappened(reason));
+  }
 }
 
 /** Calls under way on one connection: their ids, progress tokens, cancels and answers. */
 export class Link {
   readonly #upstream: string;
   readonly #send: Send;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new KeyTable<number, Pending>();
   /** Whose calls were given up; the upstream may still be at them until it answers. */
   readonly #givenUp = new Map<number, Caller>();
   /** Whose call a question of the upstream belongs to, by its id. */
@@ -46,18 +68,12 @@ export class Link {
     if (refused !== undefined) return Promise.reject(refused);
     return new Promise((resolve, reject) => {
       const id = this.#next++;
-      const onCancel = (reason: CallError): void => {
-        this.#pending.delete(id);
-        this.#giveUp(id, call.caller);
-        const params = { requestId: id, reason: reason.message };
-        this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
-        reject(mayHaveHappened(reason));
-      };
-      this.#pending.set(id, { call, resolve, reject, onCancel });
+      const pending = new Pending(id, call, resolve, reject, this);
+      this.#pending.add(id, pending);
       const params = paramsOf(call, id);
       const notSent = this.#send({ jsonrpc: "2.0", id, method: call.method, params });
-      if (notSent === undefined) return call.signal.subscribe(onCancel);
-      this.#pending.delete(id);
+      if (notSent === undefined) return call.signal.subscribe(pending);
+      this.#pending.remove(id, pending);
       reject(notSent);
     });
   }
@@ -87,7 +103,7 @@ export class Link {
   /** Ends all calls under way, and refuses new ones. */
   end(reason: CallError): void {
     this.refuse(reason);
-    for (const [id, { reject }] of this.#pending) {
+    for (const [id, { reject }] of this.#pending.entries()) {
       this.#take(id);
       reject(mayHaveHappened(reason));
     }
@@ -143,7 +159,7 @@ export class Link {
     }
     const { result, error } = message;
     if (isObject(result)) {
-      keepText(result, line);
+      keepText(message as { result: Result }, line);
       pending.resolve(result);
     } else if (isObject(error)) pending.reject(this.#rpcError(error));
     else pending.reject(this.#badAnswer(message));
@@ -160,8 +176,13 @@ export class Link {
     return true;
   }
 
-  #giveUp(id: number, caller: Caller): void {
-    this.#givenUp.set(id, caller);
+  /** A call was cancelled, and its upstream is told. */
+  gaveUp(pending: Pending, reason: CallError): void {
+    const { id, call } = pending;
+    this.#pending.remove(id, pending);
+    const params = { requestId: id, reason: reason.message };
+    this.#send({ jsonrpc: "2.0", method: "notifications/cancelled", params });
+    this.#givenUp.set(id, call.caller);
     const [oldest] = this.#givenUp.keys();
     if (this.#givenUp.size > mostGivenUp && oldest !== undefined) this.#givenUp.delete(oldest);
   }
@@ -169,8 +190,8 @@ export class Link {
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     if (pending === undefined) return undefined;
-    this.#pending.delete(id);
-    pending.call.signal.unsubscribe(pending.onCancel);
+    this.#pending.remove(id, pending);
+    pending.call.signal.unsubscribe(pending);
     return pending;
   }
 

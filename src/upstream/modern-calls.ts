@@ -2,7 +2,7 @@ import type { Call, Handle, JsonObject, Result } from "../call.ts";
 import { CallError, type RpcError } from "../errors.ts";
 import type { Peer } from "../peer.ts";
 import { asPersonal } from "../personal.ts";
-import { isObject, isTextKept, toJson } from "../wire.ts";
+import { forgetText, isLarge, isObject, toJson } from "../wire.ts";
 import type { Asked } from "./client.ts";
 import { envelope, metaKeys, modernErrors, tasksExtension } from "../era.ts";
 import { needsInput, withInput, type Client } from "./input.ts";
@@ -79,7 +79,10 @@ export class ModernCalls {
     const type = result["resultType"] ?? "complete";
     if (type === "complete") {
       // Other eras do not know it. What is written as it came has it all the same.
-      if (!isTextKept(result)) delete result["resultType"];
+      if (!isLarge(result) && "resultType" in result) {
+        delete result["resultType"];
+        forgetText(result);
+      }
       return result;
     }
     const repeats = client.peer?.repeats?.(call.upstream) === true;
