@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { appendFile, mkdir, open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { LRUCache } from "lru-cache";
-import { z } from "zod";
+import * as z from "zod";
 import { messageOf } from "./errors.ts";
 import { after, type Timer } from "./time.ts";
 

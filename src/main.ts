@@ -1,16 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
-import { auth } from "./commands/auth.ts";
-import { call } from "./commands/call.ts";
-import { check } from "./commands/check.ts";
-import { demo } from "./commands/demo.ts";
-import { explain } from "./commands/explain.ts";
+import { keepCompiled, startServersEarly } from "./commands/early.ts";
 import { flushed, UsageError, type Output } from "./commands/output.ts";
-import { run as runWorkflow } from "./commands/run.ts";
-import { cancelRun, listRuns, resolveRun, resumeRun, showRun } from "./commands/runs.ts";
-import { serve } from "./commands/serve.ts";
 import { Interrupted } from "./commands/signals.ts";
-import { tools } from "./commands/tools.ts";
 import { ConfigError } from "./config/problems.ts";
 import { messageOf } from "./errors.ts";
 import { settlesWithin } from "./time.ts";
@@ -74,49 +66,68 @@ async function run(argv: readonly string[]): Promise<number> {
   switch (command) {
     case "serve":
       expect("no arguments", 0);
-      return leave(await (values.http === true ? serveHttp(config) : serve(config)), clientTime);
+      return leave(
+        await (values.http === true ? serveHttp(config) : serveStdio(config)),
+        clientTime,
+      );
     case "check":
       expect("no arguments", 0);
-      return check(config, output);
+      return (await import("./commands/check.ts")).check(config, output);
     case "tools":
       expect("no arguments", 0);
-      return tools(config, output);
-    case "explain":
+      return (await import("./commands/tools.ts")).tools(config, output);
+    case "explain": {
       expect("the name of a tool", 1);
-      return explain(config, required(first, "explain TOOL"), output);
-    case "call":
+      const tool = required(first, "explain TOOL");
+      return (await import("./commands/explain.ts")).explain(config, tool, output);
+    }
+    case "call": {
       expect("the name of a tool and its arguments as JSON", 2);
-      return call(config, required(first, "call TOOL [JSON]"), second, output);
-    case "run":
+      const tool = required(first, "call TOOL [JSON]");
+      return (await import("./commands/call.ts")).call(config, tool, second, output);
+    }
+    case "run": {
       expect("the name of a chain or saga and its input as JSON", 2);
-      return runWorkflow(config, required(first, "run NAME [JSON]"), second, output);
+      const name = required(first, "run NAME [JSON]");
+      return (await import("./commands/run.ts")).run(config, name, second, output);
+    }
     case "runs":
       expect("nothing, the id of a run, or cancel, resume or resolve and the id", 2);
       return runs(config, first, second, values, output);
     case "auth": {
       expect("the name of a server", 1);
       const options = { logout: values.logout === true, browser: values["no-browser"] !== true };
-      return auth(config, required(first, "auth SERVER"), options, output);
+      const server = required(first, "auth SERVER");
+      return (await import("./commands/auth.ts")).auth(config, server, options, output);
     }
     case "demo":
       expect("no arguments", 0);
-      return demo(config, output);
+      return (await import("./commands/demo.ts")).demo(config, output);
     default:
       throw new UsageError(`there is no command "${command}"; see holdfast --help`);
   }
+}
+
+/** The servers come up while the rest is loaded. */
+async function serveStdio(config: string | undefined): Promise<number> {
+  await startServersEarly(config);
+  keepCompiled();
+  return (await import("./commands/serve.ts")).serve(config);
 }
 
 /** What it takes is loaded only where it is wanted. */
 const serveHttp = async (config: string | undefined): Promise<number> =>
   (await import("./commands/serve-http.ts")).serveHttp(config);
 
-function runs(
+async function runs(
   config: string | undefined,
   action: string | undefined,
   id: string | undefined,
   { happened, not, step, result }: ReturnType<typeof parse>["values"],
   output: Output,
 ): Promise<number> {
+  const { cancelRun, listRuns, resolveRun, resumeRun, showRun } =
+    await import("./commands/runs.ts");
   switch (action) {
     case undefined:
       return listRuns(config, output);
@@ -176,6 +187,10 @@ async function leave(code: number, ms: number): Promise<never> {
   await settlesWithin(Promise.all([flushed(process.stdout), flushed(process.stderr)]), ms);
   return process.exit(code);
 }
+
+// Zod's configuration, before zod is loaded: what schemas check, they check in less time than it takes to compile
+// them.
+Object.assign(globalThis, { __zod_globalConfig: { jitless: true } });
 
 /** Who reads what we write may go before we do. */
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 
-const { version } = JSON.parse(
-  readFileSync(new URL("../package.json", import.meta.url), "utf8"),
-) as { version: string };
+/** The folder of the package: its parts are one folder deep in it, as they are written and as they are built. */
+export const packageFolder = new URL("../", import.meta.url);
+
+const { version } = JSON.parse(readFileSync(new URL("package.json", packageFolder), "utf8")) as {
+  version: string;
+};
 
 /** How Holdfast names itself to servers and to clients. */
 export const implementation = { name: "holdfast", version } as const;

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { expression, withExpressions } from "../expressions/schema.ts";
 
 /** A longer pattern fits no type, and would only take its time. */

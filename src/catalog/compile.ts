@@ -7,14 +7,8 @@ import { messageOf } from "../errors.ts";
  * a compiler of its own that goes with it.
  */
 export async function loadCompiler(): Promise<CompileError> {
-  const [{ Ajv }, { default: formats }] = await Promise.all([import("ajv"), import("ajv-formats")]);
-  const ajv = new Ajv({
-    strict: false,
-    validateFormats: true,
-    validateSchema: false,
-    allErrors: true,
-  });
-  formats.default(ajv);
+  const { makeAjv } = await import("../ajv.ts");
+  const ajv = makeAjv();
   return (schema) => {
     try {
       ajv.compile(schema);

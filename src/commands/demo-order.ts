@@ -11,9 +11,12 @@ import { isObject } from "../wire.ts";
 import { now, sleep } from "../time.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { callOf, since, startHoldfast } from "./demo-client.ts";
+import { packageFolder } from "../version.ts";
 import { table, type Output } from "./output.ts";
 
-const example = fileURLToPath(new URL("../../examples/order/", import.meta.url));
+const definitions = new URL("examples/order/servers.json", packageFolder);
+/** The example's servers, with all that they need: a published Holdfast has no SDK beside it. */
+const programs = fileURLToPath(new URL("dist/order/", packageFolder));
 const servers = ["orders", "payments", "inventory", "notifications"] as const;
 /** Milliseconds for which the payments server of the third act keeps its answers back. */
 const lateAnswer = 1500;
@@ -146,11 +149,11 @@ export class OrderStory {
       $schema: _,
       events: __,
       ...config
-    } = JSON.parse(await readFile(join(example, "servers.json"), "utf8")) as JsonObject;
+    } = JSON.parse(await readFile(definitions, "utf8")) as JsonObject;
     const ledger = { LEDGER_DIR: join(folder, "ledger"), PAYMENT_DECLINES: "0" };
     const server = (of: string) => ({
       command: process.execPath,
-      args: [join(example, `${of}.mjs`)],
+      args: [join(programs, `${of}.js`)],
       env: { ...ledger, ...(of === "payments" && env) },
     });
     const mcpServers = Object.fromEntries(servers.map((of) => [of, server(of)]));

@@ -9,6 +9,7 @@ import { logger } from "../observe/log.ts";
 import { redactor, secretsOf } from "../observe/redact.ts";
 import { fileSink, stderrSink, type Sink } from "../observe/sink.ts";
 import { stateFolder } from "../state-folder.ts";
+import { endEarly } from "../upstream/early.ts";
 import { PidRecords, reap, reapDead } from "../upstream/pid-records.ts";
 import { untilSignal } from "./signals.ts";
 import { loadMiddlewares } from "../user-middleware.ts";
@@ -80,6 +81,7 @@ export async function open(
     },
     passive,
   });
+  void endEarly();
   const tellReaped = (count: number): void => {
     if (count > 0) tell(`ended ${count} processes that a killed gateway had left behind`);
   };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { isLoopback } from "../loopback.ts";
 import { expand, type Variables } from "./expand.ts";
 import type { ConfigProblem } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { configFile } from "./schema.ts";
 
 /** The JSON Schema of servers.json, for editors. Unknown keys pass, as most of them only warn. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { entriesOf } from "./json-value.ts";
 import { laterKeys } from "./later.ts";
 import { nearKey } from "./near-key.ts";

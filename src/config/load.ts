@@ -1,15 +1,16 @@
-import { dirname, isAbsolute, join, resolve, win32 } from "node:path";
-import { z } from "zod";
+import { dirname, join } from "node:path";
+import * as z from "zod";
 import type { EventsOptions } from "../bus/events-options.ts";
 import { checkFile } from "./check.ts";
 import type { InlineOptions } from "../workflows/inline-options.ts";
 import type { Workflow } from "../workflows/workflows.ts";
-import { absolute, expand, fromHome, workspaceOf } from "./expand.ts";
+import { absolute, expand, workspaceOf } from "./expand.ts";
 import { isMissing, readText, readTextSync, whyUnreadable } from "./files.ts";
+import { findFile, type Lookup } from "./find.ts";
 import { resolveHttp, type HttpConfig } from "./http.ts";
 import { parseJsonc } from "./jsonc.ts";
 import type { Group } from "../groups/group-options.ts";
-import { ConfigError, NoConfig } from "./problems.ts";
+import { ConfigError } from "./problems.ts";
 import { ownToolNames } from "./own-names.ts";
 import type { LogOptions, NameOptions, RunOptions } from "./schema.ts";
 import { serverNames } from "./sections.ts";
@@ -45,17 +46,6 @@ export interface Config {
   readonly log: LogOptions;
   /** One line each, with file, line and column. */
   readonly warnings: readonly string[];
-}
-
-/** Where a configuration file is looked for. */
-interface Lookup {
-  /** The file that was asked for. */
-  readonly file?: string;
-  readonly env: NodeJS.ProcessEnv;
-  readonly cwd: string;
-  /** The user's home folder. */
-  readonly home: string;
-  readonly platform?: NodeJS.Platform;
 }
 
 /** What a configuration file may refer to. */
@@ -159,44 +149,6 @@ const withFiles = (events: EventsOptions, pathOf: (path: string) => string): Eve
     sink.type === "file" ? { ...sink, path: pathOf(sink.path) } : sink,
   ),
 });
-
-interface Found {
-  readonly file: string;
-  readonly text: string;
-}
-
-/** The file that was asked for, else the first one of those that are looked for. */
-async function findFile({ file, env, cwd, home, platform }: Lookup): Promise<Found> {
-  const asked = file ?? env["HOLDFAST_CONFIG"];
-  const candidates = asked
-    ? [resolve(cwd, fromHome(asked, home))]
-    : [join(cwd, "servers.json"), userFile(env, home, platform ?? process.platform)];
-  for (const candidate of candidates) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- the first that is there is the one
-      return { file: candidate, text: await readText(candidate) };
-    } catch (error) {
-      if (!asked && isMissing(error)) continue;
-      throw new ConfigError(candidate, [{ path: "", message: whyUnreadable(error) }]);
-    }
-  }
-  const message = `there is no such file; looked for ${candidates.join(" and ")}`;
-  throw new NoConfig("servers.json", [{ path: "", message }]);
-}
-
-/** The file in the user's configuration folder. */
-function userFile(env: NodeJS.ProcessEnv, home: string, platform: NodeJS.Platform): string {
-  if (platform === "win32") {
-    const roaming = env["APPDATA"] || win32.join(home, "AppData", "Roaming");
-    return win32.join(roaming, "holdfast", "servers.json");
-  }
-  if (platform === "darwin") {
-    return join(home, "Library", "Application Support", "holdfast", "servers.json");
-  }
-  // By the XDG specification a relative path is to be ignored.
-  const xdg = env["XDG_CONFIG_HOME"] ?? "";
-  return join(isAbsolute(xdg) ? xdg : join(home, ".config"), "holdfast", "servers.json");
-}
 
 /** The values of inputs by id; none where there is no such file. */
 async function readInputs(file: string): Promise<Record<string, string>> {

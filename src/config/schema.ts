@@ -1,7 +1,7 @@
 /*
  * Everything that servers.json may say. Types, servers.schema.json and the tables of the README come from here.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { eventsOptions } from "../bus/events-options.ts";
 import type { Effect } from "../call.ts";
 import { expression, withExpressions } from "../expressions/schema.ts";

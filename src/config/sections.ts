@@ -3,9 +3,7 @@ import type { JsonText } from "./jsonc.ts";
 import { showPath } from "./problems.ts";
 import type { Finding, Path } from "./problems.ts";
 import { serverEntry } from "./schema.ts";
-
-/** Where servers may stand in the file, first things first: the clients' way, VS Code's, its settings'. */
-const sections: readonly Path[] = [["mcpServers"], ["servers"], ["mcp", "servers"]];
+import { sections } from "./section-paths.ts";
 
 /** Where the servers stand, in the order of the file. */
 const serverPaths = (json: JsonText): Path[] =>

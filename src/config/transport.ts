@@ -3,11 +3,11 @@ import { absolute, expand, fromHome } from "./expand.ts";
 import type { Variables } from "./expand.ts";
 import { whyUnreadable } from "./files.ts";
 import type { OAuthSettings } from "../oauth-settings.ts";
-import { oauthConfig } from "./oauth-options.ts";
+import { oauthConfig } from "./oauth-config.ts";
 import type { ServerEntry } from "./schema.ts";
 
 /** A program that speaks MCP on its stdin and stdout. */
-interface StdioTransport {
+export interface StdioTransport {
   readonly kind: "stdio";
   readonly command: string;
   readonly args: readonly string[];
@@ -28,6 +28,12 @@ interface RemoteTransport {
 
 export type Transport = StdioTransport | RemoteTransport;
 
+/** What an entry of the config file says of its transport. */
+export type TransportEntry = Pick<
+  ServerEntry,
+  "command" | "args" | "env" | "cwd" | "envFile" | "url" | "headers" | "oauth" | "auth" | "type"
+>;
+
 interface Resolved {
   readonly transport: Transport;
   /** What is missing, each with its place: `env.TOKEN: …`. Never with a value, which may be a secret. */
@@ -38,12 +44,12 @@ interface Resolved {
 type Fill = (text: string, place: string) => string;
 
 /** The transport with its variables as they were written. */
-export const writtenTransport = (entry: ServerEntry, variables: Variables): Transport =>
+export const writtenTransport = (entry: TransportEntry, variables: Variables): Transport =>
   transportOf(entry, variables, (text) => text);
 
 /** The transport with its variables expanded and its file of variables read by `readFile`. */
 export function resolveTransport(
-  entry: ServerEntry,
+  entry: TransportEntry,
   variables: Variables,
   readFile: (path: string) => string,
 ): Resolved {
@@ -81,7 +87,7 @@ export function resolveTransport(
   }
 }
 
-function transportOf(entry: ServerEntry, variables: Variables, fill: Fill): Transport {
+function transportOf(entry: TransportEntry, variables: Variables, fill: Fill): Transport {
   if (entry.url !== undefined) {
     const url = fill(entry.url, "url");
     const oauth = oauthConfig(entry.oauth, entry.auth, fill);
@@ -101,7 +107,7 @@ function transportOf(entry: ServerEntry, variables: Variables, fill: Fill): Tran
   };
 }
 
-function remoteKind(type: ServerEntry["type"], url: string): "http" | "sse" {
+function remoteKind(type: TransportEntry["type"], url: string): "http" | "sse" {
   if (type !== undefined) return type === "sse" ? "sse" : "http";
   return /\/sse\/?([?#]|$)/.test(url) ? "sse" : "http";
 }

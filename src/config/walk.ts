@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** `schema` less what only says that the value may be missing. */
 function bare(schema: z.core.$ZodType): z.core.$ZodType {

@@ -4,13 +4,12 @@
 import { readdir } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { z } from "zod";
-import { messageOf } from "../errors.ts";
 import { checkedChain, checkedSaga } from "../workflows/checked.ts";
 import type { Workflow } from "../workflows/workflows.ts";
 import { isMissing, readText, whyUnreadable } from "./files.ts";
 import { isObject } from "./json-value.ts";
-import { parseJsonc, type JsonText, type Place } from "./jsonc.ts";
-import { ConfigError, showPath, type Path } from "./problems.ts";
+import { parseJsonc } from "./jsonc.ts";
+import { ConfigError, showPath } from "./problems.ts";
 import { shapeFindings } from "./shape.ts";
 
 const extensions = [".json", ".yaml", ".yml"];
@@ -66,7 +65,8 @@ async function parseWorkflow(file: string): Promise<Workflow> {
     throw problem(file, whyUnreadable(error));
   }
   const isJson = extname(file) === ".json";
-  const { value, placeOf } = isJson ? parseJsonc(text, file) : await parseYaml(text, file);
+  const parse = isJson ? parseJsonc : (await import("./yaml.ts")).parseYaml;
+  const { value, placeOf } = parse(text, file);
   if (!isObject(value)) throw problem(file, "expected an object: a definition with its kind");
   const { kind, $schema: _, ...definition } = value;
   if (kind !== "chain" && kind !== "saga")
@@ -84,31 +84,6 @@ async function parseWorkflow(file: string): Promise<Workflow> {
       ...placeOf(path),
     })),
   );
-}
-
-/** The parser is loaded when first needed. */
-async function parseYaml(text: string, file: string): Promise<Pick<JsonText, "value" | "placeOf">> {
-  const { LineCounter, isNode, parseDocument } = await import("yaml");
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { line, column: col };
-  };
-  const [error] = document.errors;
-  if (error !== undefined)
-    throw new ConfigError(file, [{ path: "", message: error.message, ...at(error.pos[0]) }]);
-  /** Of the value, or of the nearest one around it. */
-  const placeOf = (path: Path): Place => {
-    const node = document.getIn(path, true);
-    if (isNode(node) && node.range) return at(node.range[0]);
-    return path.length === 0 ? { line: 1, column: 1 } : placeOf(path.slice(0, -1));
-  };
-  try {
-    return { value: document.toJS() as unknown, placeOf };
-  } catch (thrown) {
-    throw problem(file, messageOf(thrown)); // such as too many aliases
-  }
 }
 
 const problem = (file: string, message: string, path = ""): ConfigError =>

@@ -1,7 +1,7 @@
 /*
  * What config may say in expressions, checked as it is read.
  */
-import { z } from "zod";
+import * as z from "zod";
 import { ExpressionError } from "./error.ts";
 import { compileExpression } from "./expression.ts";
 import { checkTemplate } from "./template.ts";

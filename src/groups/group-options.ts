@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { withExpressions } from "../expressions/schema.ts";
 
 const strategies = ["best", "cheapest", "fastest", "balanced"] as const;

@@ -1,5 +1,5 @@
 import pLimit from "p-limit";
-import { z } from "zod";
+import * as z from "zod";
 import type { Call, JsonObject, Result } from "../call.ts";
 import { failureOfError, failureOfResult, type CallFailure } from "../call-failure.ts";
 import { showValue } from "../config/problems.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Call, JsonObject } from "../call.ts";
 import type { Group } from "../groups/group-options.ts";
 import type { Providers } from "../groups/group-tool.ts";

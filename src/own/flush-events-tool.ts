@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Events } from "../bus/events.ts";
 import { argumentsOf } from "./arguments.ts";
 import type { OwnTool } from "./own-tools.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Invalidation } from "../stores/store.ts";
 import type { OwnTool } from "./own-tools.ts";
 import { argumentsOf, refused } from "./arguments.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { isReserved } from "../bus/cloud-event.ts";
 import type { Events } from "../bus/events.ts";
 import { showValue } from "../config/problems.ts";

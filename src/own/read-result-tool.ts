@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { showValue } from "../config/problems.ts";
 import type { KeptResults } from "../results/kept-results.ts";
 import { argumentsOf, refused } from "./arguments.ts";

@@ -1,7 +1,7 @@
 /*
  * The tools that run chains and sagas, and look after their runs.
  */
-import { z } from "zod";
+import * as z from "zod";
 import type { Call, JsonObject } from "../call.ts";
 import { runResult } from "../workflows/run-result.ts";
 import type { Wait } from "../workflows/active-run.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Events } from "../bus/events.ts";
 import { run, subscription } from "../bus/events-options.ts";
 import { showValue } from "../config/problems.ts";

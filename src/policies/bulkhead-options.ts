@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** The options of the bulkhead. */
 export const bulkheadOptions = z.strictObject({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { longestMs } from "./limits-options.ts";
 
 /** The options of the circuit breaker. */

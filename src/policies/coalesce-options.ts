@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { withExpressions } from "../expressions/schema.ts";
 
 /** The options of coalescing. */

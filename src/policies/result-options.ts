@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** The options of the guard against large results. */
 export const resultOptions = z.strictObject({

@@ -1,5 +1,5 @@
 import { createRequire } from "node:module";
-import { z } from "zod";
+import * as z from "zod";
 import type { Pattern } from "../classify.ts";
 import { longestMs } from "./limits-options.ts";
 

@@ -1,11 +1,8 @@
 import type { Asked } from "./client.ts";
 import type { Connect, ConnectionEvents } from "./connection.ts";
-import { childEnvironment } from "./environment.ts";
-import { HttpAuth } from "./http-auth.ts";
+import { programOf } from "./environment.ts";
 import type { HttpAddress } from "./http-target.ts";
-import { connectHttp } from "./http.ts";
 import type { Program, ServerRecords } from "./process.ts";
-import { OAuthFile } from "./oauth-file.ts";
 import { connectStdio } from "./stdio.ts";
 import { Turn } from "./turn.ts";
 
@@ -34,7 +31,7 @@ export function connector(
 ): Connect {
   const turn = new Turn();
   if (transport.kind === "stdio") {
-    const program = { ...transport, env: childEnvironment(transport.env, environment) };
+    const program = programOf(transport, environment);
     const options = { ...events, asked, records, mask };
     return (timeoutMs, abandon, known) => {
       const opening = turn.begin(known);
@@ -48,23 +45,11 @@ export function connector(
       );
     };
   }
-  const { oauth = {} } = transport;
-  let auth: HttpAuth | undefined;
-  return (timeoutMs, abandon, known) => {
-    // Not before: the address of a server that is never started may be none.
-    if (oauth !== false)
-      auth ??= new HttpAuth({
-        upstream,
-        server: new URL(transport.url),
-        settings: oauth,
-        file: authFile(authFolder, transport),
-        secret,
-        problem: events.problem,
-      });
-    return connectHttp(upstream, transport, { ...events, asked, auth, known }, timeoutMs, abandon);
+  let connect: Promise<Connect> | undefined;
+  return async (...attempt) => {
+    connect ??= import("./http-connector.ts").then(({ httpConnector }) =>
+      httpConnector(upstream, transport, { asked, authFolder, secret, ...events }),
+    );
+    return (await connect)(...attempt);
   };
 }
-
-/** Where the authorisation for a remote server is kept. */
-export const authFile = (folder: string, { url, oauth }: HttpAddress): OAuthFile =>
-  new OAuthFile(folder, url, oauth ? (oauth.clientId ?? oauth.clientMetadataUrl) : undefined);

@@ -1,3 +1,5 @@
+import type { Program } from "./process.ts";
+
 /** What a child process gets besides its own `env`: where things are and who runs them, nothing that is secret. */
 const inherited =
   process.platform === "win32"
@@ -47,3 +49,14 @@ export function childEnvironment(
   }
   return { ...environment, ...own };
 }
+
+/** The program of a server as it is run by one who has the environment `base`. */
+export const programOf = (
+  { command, args, env, cwd }: Program,
+  base: NodeJS.ProcessEnv,
+): Program => ({
+  command,
+  args,
+  env: childEnvironment(env, base),
+  cwd,
+});

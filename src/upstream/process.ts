@@ -36,6 +36,65 @@ const keptLines = 8;
 const longestKeptLine = 300;
 const longestStderrLine = 64 * 1024;
 
+type StderrListener = (line: string | undefined) => void;
+
+/** A program that was started, and that a `ServerProcess` has to be made of. */
+export interface StartedProgram {
+  readonly child: Child;
+  /** Undefined where it could not be started. */
+  readonly root: TreeRoot | undefined;
+  /** Calls `listener` for each line of its stderr, first for those that came before; undefined: one too long. */
+  readonly onStderr: (listener: StderrListener) => void;
+  /** Resolves with the reason in words, when it has ended or could not be started. */
+  readonly exited: Promise<string>;
+  /** Resolves when its streams have ended, too. */
+  readonly closed: Promise<unknown>;
+}
+
+/** Starts a program; its stdout is not read yet. It goes when this process exits. */
+export function startProgram(program: Program): StartedProgram {
+  const mark = randomUUID();
+  const child = spawn(program.command, [...program.args], {
+    cwd: program.cwd,
+    env: { ...program.env, [markVariable]: marks(mark) },
+    stdio: ["pipe", "pipe", "pipe"],
+    // A process group of its own, so that all that it starts can be ended with it.
+    detached: process.platform !== "win32",
+    windowsHide: true,
+  }) as Child;
+  const { pid } = child;
+  if (pid !== undefined) endWithUs(pid);
+  child.stdin.on("error", () => {}); // it ended: `exited` tells
+  child.stdout.on("error", () => {});
+  child.stderr.on("error", () => {});
+  // What nobody reads is gone when it exits.
+  const early: (string | undefined)[] = [];
+  let listener: StderrListener = (line) => early.push(line);
+  child.stderr.on(
+    "data",
+    lineReader(
+      (line) => listener(line),
+      () => listener(undefined),
+      longestStderrLine,
+    ),
+  );
+  return {
+    child,
+    onStderr(next) {
+      listener = next;
+      for (const line of early.splice(0)) next(line);
+    },
+    root: pid === undefined ? undefined : { pid, startTime: startTimeOf(pid), mark, fresh: true },
+    closed: new Promise((resolve) => child.on("close", resolve)),
+    exited: new Promise<string>((resolve) => {
+      child.on("error", (error: NodeJS.ErrnoException) => resolve(notStarted(program, error)));
+      child.on("exit", (code, signal) =>
+        resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
+      );
+    }),
+  };
+}
+
 /**
  * A server program that runs, with all that it has started. However it ends, by `stop()` or by itself,
  * what it has started is ended too: on Linux every descendant, elsewhere those that are in its process
@@ -61,69 +120,43 @@ export class ServerProcess {
   #stopping: Promise<void> | undefined;
 
   /**
-   * Starts it. `onStderr` is told each line of its stderr, which is always drained. `records` has it
-   * from its start until nothing of it is left. `mask` takes secrets out of its last words.
+   * Starts it, unless it is given as `started`. `onStderr` is told each line of its stderr, which is always
+   * drained. `records` has it from its start until nothing of it is left. `mask` takes secrets out of its last
+   * words.
    */
   constructor(
     program: Program,
     onStderr: (line: string) => void,
     records?: ServerRecords,
     mask = (text: string): string => text,
+    { child, root, onStderr: listen, exited, closed }: StartedProgram = startProgram(program),
   ) {
     this.#mask = mask;
-    const mark = randomUUID();
-    const child = spawn(program.command, [...program.args], {
-      cwd: program.cwd,
-      env: { ...program.env, [markVariable]: marks(mark) },
-      stdio: ["pipe", "pipe", "pipe"],
-      // A process group of its own, so that all that it starts can be ended with it.
-      detached: process.platform !== "win32",
-      windowsHide: true,
-    }) as Child;
-    const { pid } = child;
     this.#child = child;
-    this.pid = pid;
+    this.pid = root?.pid;
     this.stdin = child.stdin;
     this.stdout = child.stdout;
-    child.stdin.on("error", () => {}); // it ended: `ended` tells
-    child.stdout.on("error", () => {});
-    child.stderr.on("error", () => {});
-    child.stderr.on(
-      "data",
-      lineReader(
-        (line) => {
-          this.#keep(line);
-          onStderr(line);
-        },
-        () => this.#keep(`(a line of over ${longestStderrLine} bytes)`),
-        longestStderrLine,
-      ),
-    );
-    const closed = new Promise((resolve) => child.on("close", resolve));
-    const exited = new Promise<string>((resolve) => {
-      child.on("error", (error: NodeJS.ErrnoException) => resolve(notStarted(program, error)));
-      child.on("exit", (code, signal) =>
-        resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`),
-      );
+    listen((line) => {
+      this.#keep(line ?? `(a line of over ${longestStderrLine} bytes)`);
+      if (line !== undefined) onStderr(line);
     });
     this.#exited = exited;
     this.ended = exited.then(async (how) => {
       await settlesWithin(closed, wordsTime);
       return `${how}${this.lastWords()}`;
     });
-    if (pid === undefined) {
+    if (root === undefined) {
       this.gone = Promise.resolve([]);
       return;
     }
-    const root: TreeRoot = { pid, startTime: startTimeOf(pid), mark, fresh: true };
     this.#root = root;
     records?.add(root);
     this.gone = exited.then(async () => {
       const left = await this.#end(root);
+      forget(root.pid);
       if (left.length === 0) records?.remove(root);
       return left;
     });
-    endWithUs(pid, this.gone);
   }
 
   /** The last lines of its stderr, ready to be put at the end of a message; empty where there are none. */
@@ -176,13 +209,14 @@ function marks(mark: string): string {
 const running = new Set<number>();
 
 /** Should this process exit without a stop (a defect, `process.exit`), the server and its group go at once. */
-function endWithUs(pid: number, gone: Promise<unknown>): void {
+function endWithUs(pid: number): void {
   if (running.size === 0) process.once("exit", killRunning);
   running.add(pid);
-  void gone.then(() => {
-    running.delete(pid);
-    if (running.size === 0) process.off("exit", killRunning);
-  });
+}
+
+function forget(pid: number): void {
+  running.delete(pid);
+  if (running.size === 0) process.off("exit", killRunning);
 }
 
 function killRunning(): void {

@@ -15,6 +15,7 @@ import {
 import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
 import { discover } from "./discover.ts";
+import { takeEarly } from "./early.ts";
 import { Link, tooLarge, unwritable, type Send } from "./link.ts";
 import type { Wire } from "./modern-session.ts";
 import { openEither } from "./open-either.ts";
@@ -52,7 +53,8 @@ export async function connectStdio(
   abandon: Cancel,
 ): Promise<Connection> {
   const { asked, records, mask } = options;
-  const server = new ServerProcess(program, options.stderr, records, mask);
+  const started = takeEarly(upstream, program);
+  const server = new ServerProcess(program, options.stderr, records, mask, started);
   const writer = new LineWriter(server.stdin);
   const send: Send = (message) => {
     if (writer.waiting > mostWaiting) return overloaded(upstream);

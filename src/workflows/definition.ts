@@ -1,7 +1,7 @@
 /*
  * What chains and sagas look like, in config, in files and inline. What is wrong across steps is found in check.ts.
  */
-import { z } from "zod";
+import * as z from "zod";
 
 const id = z
   .string()

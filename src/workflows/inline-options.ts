@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What definitions may do that come with a call. */
 export const inlineOptions = z

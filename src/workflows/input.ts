@@ -32,22 +32,14 @@ function validatorOf(schema: JsonObject): Promise<Validate | string> {
 
 /** Ajv is loaded when first needed, and goes with the schema that it was made for. */
 async function compile(schema: JsonObject): Promise<Validate | string> {
-  const [{ Ajv }, { default: formats }, { RE2JS }] = await Promise.all([
-    import("ajv"),
-    import("ajv-formats"),
-    import("re2js"),
-  ]);
-  const ajv = new Ajv({
-    strict: false,
-    validateSchema: false,
-    allErrors: true,
+  const [{ makeAjv }, { RE2JS }] = await Promise.all([import("../ajv.ts"), import("re2js")]);
+  const ajv = makeAjv({
     useDefaults: true,
     // No pattern of a schema can run for long.
     code: {
       regExp: Object.assign((source: string) => RE2JS.compile(source), { code: "" }),
     },
   });
-  formats.default(ajv);
   try {
     // An asynchronous schema would answer with a promise, which is no verdict.
     const validate = ajv.compile({ type: "object", ...schema, $async: false });

@@ -9,9 +9,10 @@ import { lost, newRun } from "../stores/runs/runs.ts";
 import { atTestEnd, root, temporaryFolder } from "../support/gateway.ts";
 import { postgresHere } from "../support/postgres.ts";
 import { until } from "../support/stubborn.ts";
-import { builtRunStore, runOwner, type RunOwner } from "../support/run-owner.ts";
+import { builtRunStore } from "../support/build.ts";
+import { openRunStoreBuilt, runOwner, type RunOwner } from "../support/run-owner.ts";
 
-const openRunStore = await builtRunStore();
+const openRunStore = await openRunStoreBuilt();
 const server = await postgresHere();
 
 type Where = Pick<RunStoreOptions, "where" | "folder"> & { readonly schema: string };
@@ -268,7 +269,7 @@ describe("a run store", () => {
     for (const kind of kinds) {
       const { where, folder, schema } = place(kind);
       const script = `
-        import { openRunStore } from "./dist/stores/runs/open-run-store.js";
+        import { openRunStore } from ${JSON.stringify(builtRunStore)};
         const options = ${JSON.stringify({ where, folder, schema })};
         const store = openRunStore({ ...options, onProblem: () => {} });
         const { run } = await store.begin(${JSON.stringify(newRun())});

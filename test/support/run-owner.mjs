@@ -1,10 +1,11 @@
-// A process that drives runs, from the compiled program. Its parent tells it over IPC which methods to call.
-//   fork("run-owner.mjs", [JSON of the options of openRunStore])
+// A process that drives runs. Its parent tells it over IPC which methods to call.
+//   fork("run-owner.mjs", [URL of the built module of openRunStore, JSON of its options])
 // It is asked with { id, method, args } and answers with { id, value } or { id, error: { name, message } }.
 import process from "node:process";
-import { openRunStore } from "../../dist/stores/runs/open-run-store.js";
 
-const store = openRunStore({ ...JSON.parse(process.argv[2]), onProblem: () => {} });
+const [, , module, options] = process.argv;
+const { openRunStore } = await import(module);
+const store = openRunStore({ ...JSON.parse(options), onProblem: () => {} });
 
 process.on("message", ({ id, method, args }) => {
   const done = method === "token" ? Promise.resolve(store.token) : store[method](...args);

@@ -1,17 +1,16 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import type { RunStoreOptions } from "../../src/stores/runs/open-run-store.ts";
 import type { RunStore } from "../../src/workflows/run-store.ts";
+import { builtRunStore } from "./build.ts";
 import { atTestEnd, root } from "./gateway.ts";
 
 type OpenRunStore = (options: RunStoreOptions) => RunStore;
 
-/** The compiled `openRunStore`, whose thread is compiled too. */
-export async function builtRunStore(): Promise<OpenRunStore> {
-  const file = pathToFileURL(join(root, "dist/stores/runs/open-run-store.js"));
-  const built = (await import(/* @vite-ignore */ file.href)) as { openRunStore: OpenRunStore };
+/** The built `openRunStore`, whose thread is built too. */
+export async function openRunStoreBuilt(): Promise<OpenRunStore> {
+  const built = (await import(/* @vite-ignore */ builtRunStore)) as { openRunStore: OpenRunStore };
   return built.openRunStore;
 }
 
@@ -31,9 +30,8 @@ interface Answer {
 
 /** Starts one, which ends with the test at the latest. */
 export function runOwner(options: Omit<RunStoreOptions, "onProblem">): RunOwner {
-  const child = fork(join(root, "test/support/run-owner.mjs"), [JSON.stringify(options)], {
-    execArgv: [],
-  });
+  const given = [builtRunStore, JSON.stringify(options)];
+  const child = fork(join(root, "test/support/run-owner.mjs"), given, { execArgv: [] });
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");

@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import type { JsonObject } from "../../call.ts";
 import { messageOf } from "../../errors.ts";
 import { every, type Timer } from "../../time.ts";
@@ -170,7 +170,9 @@ class ThreadRunStore implements RunStore {
 
   #start(): Worker {
     const { kind } = this.#place;
-    const worker = new Worker(new URL("./worker.js", import.meta.url), {
+    // Loaded now: most gateways never run a saga.
+    const threads = process.getBuiltinModule("node:worker_threads");
+    const worker = new threads.Worker(new URL("./worker.js", import.meta.url), {
       name: `runs in ${kind}`,
       workerData: {
         place: this.#place,
