@@ -24,14 +24,18 @@ export class Unread {
   /** Counts what is sent to a client; tells whether it is too much for it now, so that it must not be sent. */
   refuses(responses: Responses, length: number): boolean {
     if (length < large) return false;
-    const isFull = this.isFull(responses);
+    const isBeyond = this.#isBeyond(responses);
     this.#clients.add(responses);
-    return isFull;
+    return isBeyond;
   }
 
   /** Whether a client has to read before it is sent anything large again. */
   isFull(responses: Responses): boolean {
-    if (!this.#clients.has(responses)) return false;
+    return this.#clients.has(responses) && this.#isBeyond(responses);
+  }
+
+  /** Forgets on the way those who have read all: they may have gone. */
+  #isBeyond(responses: Responses): boolean {
     let total = 0;
     for (const client of this.#clients) {
       const bytes = bytesOf(client);

@@ -40,4 +40,18 @@ describe("what clients have not read", () => {
       false,
     ]);
   });
+
+  it("is forgotten of those who have read it, though each of them comes but once", () => {
+    const unread = new Unread(1_000_000);
+    let looks = 0;
+    const gone = {
+      values: () => {
+        looks++;
+        return [];
+      },
+    };
+    unread.refuses(gone, large);
+    for (let n = 0; n < 10; n++) unread.refuses(client(0).responses, large);
+    expect(looks).toBe(1);
+  });
 });
