@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import type { Handle, Middleware, Result } from "./call.ts";
 import { ConfigError } from "./config/problems.ts";
 import { CallError, messageOf } from "./errors.ts";
+import { now } from "./time.ts";
 import { forgetText, isObject } from "./wire.ts";
 
 /**
@@ -46,7 +47,8 @@ const named =
     const sent = new WeakSet<object>();
     const handle = composed(file, middleware, (call) => {
       sent.add(call.deadline);
-      return next(call).then((result) => {
+      // What it took before, such as to ask a person, is none of the call's own time.
+      return next({ ...call, begun: now() }).then((result) => {
         // The middleware may change it in place.
         forgetText(result);
         return result;
