@@ -8,16 +8,21 @@ import { join } from "node:path";
 import { findFile } from "../config/find.ts";
 import { plainPrograms } from "../config/programs.ts";
 import { stateFolder } from "../state-folder.ts";
-import { startEarly } from "../upstream/early.ts";
+import { endEarly, startEarly } from "../upstream/early.ts";
 import { programOf } from "../upstream/environment.ts";
+import { exitCodes } from "./signals.ts";
 
 /**
  * Starts the programs that the config file names, as they will be wanted when it has been read in full. Says
- * nothing of what is wrong, which is told then.
+ * nothing of what is wrong, which is told then. A signal that comes before anybody else listens to it ends them.
  */
 export async function startServersEarly(asked: string | undefined): Promise<void> {
   const { env } = process;
   const home = homedir();
+  for (const [signal, code] of Object.entries(exitCodes))
+    process.on(signal, () => {
+      if (process.listenerCount(signal) === 1) void endEarly().then(() => process.exit(code));
+    });
   try {
     const lookup = { ...(asked !== undefined && { file: asked }), env, cwd: process.cwd(), home };
     const { file, text } = await findFile(lookup);

@@ -2,16 +2,16 @@ import { Cancel } from "../cancel.ts";
 import { CallError } from "../errors.ts";
 
 /** The exit codes by which shells tell what ended a program. */
-const codes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+export const exitCodes = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 /** A command was ended by a signal. */
 export class Interrupted extends Error {
   override readonly name = "Interrupted";
   readonly code: number;
 
-  constructor(signal: keyof typeof codes) {
+  constructor(signal: keyof typeof exitCodes) {
     super(`ended by ${signal}`);
-    this.code = codes[signal];
+    this.code = exitCodes[signal];
   }
 }
 
@@ -28,14 +28,14 @@ export async function untilSignal<T>(
     stop.subscribe(({ cause }) => reject(cause)),
   );
   const onSignal = (signal: NodeJS.Signals): void => {
-    const cause = new Interrupted(signal as keyof typeof codes);
+    const cause = new Interrupted(signal as keyof typeof exitCodes);
     stop.cancel(new CallError("cancelled", cause.message, { outcome: "failed", cause }));
   };
-  for (const signal of Object.keys(codes)) process.on(signal, onSignal);
+  for (const signal of Object.keys(exitCodes)) process.on(signal, onSignal);
   try {
     return await Promise.race([work(stop), interrupted]);
   } finally {
     await close();
-    for (const signal of Object.keys(codes)) process.off(signal, onSignal);
+    for (const signal of Object.keys(exitCodes)) process.off(signal, onSignal);
   }
 }

@@ -1,5 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/call.ts";
 import { configFile, main, odd, startGateway } from "../support/gateway.ts";
@@ -71,6 +73,19 @@ describe("the gateway leaves with code 0 and takes all that its servers have sta
     expect(await client.exited).toBe(0);
     expect(pids.filter(alive)).toEqual([]);
   });
+
+  it.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "on %s before it is ready, with another code",
+    async (signal) => {
+      const slow = join(stateFolder, "slow.mjs");
+      writeFileSync(slow, "await new Promise((resolve) => setTimeout(resolve, 60_000));");
+      const client = startGateway({ ...config(), middleware: [slow] }, state());
+      const pids = await processes.ready(1 + kinds.length);
+      client.child.kill(signal);
+      expect(await client.exited).toBeGreaterThan(128);
+      expect(pids.filter(alive)).toEqual([]);
+    },
+  );
 
   it("when a client that does not read closes its end of stdin", async () => {
     const client = startGateway({ mcpServers: { odd: odd({ tools: "large" }) } }, state());
