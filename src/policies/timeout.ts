@@ -48,9 +48,9 @@ export const timeout =
     if (options === false) return next(call);
     const attempt = new Attempt(call, options.attemptMs);
     const { signal } = attempt;
-    const onAlive = options.resetOnProgress
-      ? (laterMs?: number) => attempt.alive(laterMs)
-      : undefined;
+    const onAlive = (laterMs?: number): void => {
+      if (laterMs !== undefined || options.resetOnProgress) attempt.alive(laterMs);
+    };
     return next({ ...call, signal, onAlive }).then(
       (result) => {
         attempt.end();

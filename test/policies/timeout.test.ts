@@ -123,6 +123,16 @@ describe("timeout", () => {
     expect(ended).toBeLessThan(1051);
   });
 
+  it("counts no time in which nothing was read, also where resetOnProgress is false", async () => {
+    const { handle, seen } = scripted(untilCancelled);
+    const answer = outcomeOf(wrap(handle, { resetOnProgress: false })(call()));
+    seen[0]?.onAlive?.(50);
+    await vi.advanceTimersByTimeAsync(149);
+    expect(seen[0]?.signal.reason).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await answer).toMatchObject({ code: "timeout" });
+  });
+
   it("lets progress extend nothing where resetOnProgress is false", async () => {
     const { handle, seen } = scripted(untilCancelled);
     const outcome = outcomeOf(
