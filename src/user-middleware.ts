@@ -4,7 +4,7 @@ import type { Handle, Middleware, Result } from "./call.ts";
 import { ConfigError } from "./config/problems.ts";
 import { CallError, messageOf } from "./errors.ts";
 import { now } from "./time.ts";
-import { forgetText, isObject } from "./wire.ts";
+import { isObject } from "./wire.ts";
 
 /**
  * Loads a user's own middlewares: modules whose default export is a Middleware. A module that has changed
@@ -48,11 +48,10 @@ const named =
     const handle = composed(file, middleware, (call) => {
       sent.add(call.deadline);
       // What it took before, such as to ask a person, is none of the call's own time.
-      return next({ ...call, begun: now() }).then((result) => {
-        // The middleware may change it in place.
-        forgetText(result);
-        return result;
-      });
+      return next({ ...call, begun: now() }).then(
+        // The middleware may change it in place, and the cache or another call may have the same.
+        (result) => structuredClone(result),
+      );
     });
     return async (call) => {
       const failed = (what: string, cause?: unknown): CallError =>

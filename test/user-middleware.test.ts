@@ -33,3 +33,24 @@ it("gives a call its whole time though a user's own middleware took longer befor
   await vi.advanceTimersByTimeAsync(5500);
   expect(await answer).toEqual(ok());
 });
+
+it("may change results in place, which changes none that the cache or another call has", async () => {
+  const file = join(temporaryFolder(), "adds.mjs");
+  writeFileSync(
+    file,
+    `export default (next) => async (call) => {
+      const result = await next(call);
+      result.content.push({ type: "text", text: "and more" });
+      return result;
+    };`,
+  );
+  const { ask } = wholeStack(
+    () => Promise.resolve(ok()),
+    { cache: { enabled: true } },
+    { middlewares: await loadMiddlewares([file]) },
+  );
+  const content = [...(ok()["content"] as unknown[]), { type: "text", text: "and more" }];
+  const both = await Promise.all([ask(), ask()]);
+  for (const answer of [...both, await ask(), await ask()])
+    expect(answer).toMatchObject({ content });
+});
