@@ -4,8 +4,8 @@
  */
 import { build } from "esbuild";
 
-/** What cannot be bundled: it has a native part, or is loaded by `require` when a config has patterns. */
-const external = ["libsql", "re2js"];
+/** What cannot be bundled: it has a native part, or is loaded by `require` when a config has expressions or patterns. */
+const external = ["@marcbachmann/cel-js", "libsql", "re2js"];
 
 /** Packages of the CommonJS kind ask for Node's own modules by `require`. */
 const banner = `import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);`;
