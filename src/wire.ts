@@ -49,11 +49,11 @@ export function lineReader(
         if (to > from) onLine(chunk.toString(encoding, from, to));
       } else {
         take(chunk.subarray(from, to));
-        const line = Buffer.concat(parts);
+        const whole = parts;
         const kept = length <= limit;
         parts = [];
         length = 0;
-        if (kept) onLine(line.toString(encodingOf(line)));
+        if (kept) onLine(joined(whole));
         else onTooLong(start, end);
       }
       from = to + 1;
@@ -65,6 +65,12 @@ export function lineReader(
 /** ASCII is read as Latin-1: on Node 20, UTF-8 takes ten times as long for the same text. */
 const encodingOf = (bytes: Buffer): "latin1" | "utf8" => (isAscii(bytes) ? "latin1" : "utf8");
 
+/** The text of bytes in parts, each of which ASCII can be read by itself. */
+const joined = (parts: readonly Buffer[]): string =>
+  parts.every((part) => isAscii(part))
+    ? parts.map((part) => part.toString("latin1")).join("")
+    : Buffer.concat(parts).toString("utf8");
+
 /** The id of a message by its two ends, in one of which it is usually written; undefined where it is in none. */
 export function idAtEnds(start: string, end: string): string | number | undefined {
   const id =
@@ -72,6 +78,15 @@ export function idAtEnds(start: string, end: string): string | number | undefine
     /,\s*"jsonrpc":\s*"2\.0",\s*"id":\s*(\d+|"[^"\\]*")\s*\}$/.exec(end)?.[1];
   return id === undefined ? undefined : (JSON.parse(id) as string | number);
 }
+
+/** A line; or a large one in parts, which go out one after the other without being copied into one. */
+export type Line = string | readonly string[];
+
+/** A line in one. */
+export const textOf = (line: Line): string => (typeof line === "string" ? line : line.join(""));
+
+export const lengthOf = (line: Line): number =>
+  typeof line === "string" ? line.length : line.reduce((sum, part) => sum + part.length, 0);
 
 /** Characters that go out in one write at most, unless one line has more. V8's longest string has 512 times as many. */
 const mostAtOnce = 1024 * 1024;
@@ -83,7 +98,7 @@ const mostAtOnce = 1024 * 1024;
 export class LineWriter {
   readonly #stream: Writable;
   readonly #onPressure: ((slow: boolean) => void) | undefined;
-  #lines: string[] = [];
+  #lines: Line[] = [];
   #length = 0;
   #slow = false;
 
@@ -103,10 +118,10 @@ export class LineWriter {
     return this.#length + this.#stream.writableLength;
   }
 
-  write(line: string): void {
+  write(line: Line): void {
     if (this.#length === 0 && !this.#slow) process.nextTick(this.#flush);
     this.#lines.push(line);
-    this.#length += line.length + 1;
+    this.#length += lengthOf(line) + 1;
   }
 
   readonly #flush = (): void => {
@@ -115,23 +130,39 @@ export class LineWriter {
   };
 
   #send(): void {
-    while (this.#length > 0 && !this.#slow) {
-      const text = this.#next();
-      this.#slow = this.#stream.writable && !this.#stream.write(text);
+    if (!this.#stream.writable) {
+      this.#lines = [];
+      this.#length = 0;
     }
+    while (this.#lines.length > 0 && !this.#slow) this.#slow = !this.#sendNext();
   }
 
-  /** Takes as many lines as go out at once. */
-  #next(): string {
+  /** Sends as many lines as go out at once; answers what the stream does. */
+  #sendNext(): boolean {
+    let text = "";
     let count = 0;
-    let length = 0;
     for (const line of this.#lines) {
-      if (count > 0 && length + line.length > mostAtOnce) break;
-      length += line.length + 1;
+      if (typeof line !== "string") break;
+      if (count > 0 && text.length + line.length > mostAtOnce) break;
+      text += `${line}\n`;
       count++;
     }
-    this.#length -= length;
-    return `${this.#lines.splice(0, count).join("\n")}\n`;
+    this.#length -= text.length;
+    if (count === this.#lines.length) this.#lines = [];
+    else if (count > 0) this.#lines.splice(0, count);
+    return count > 0 ? this.#stream.write(text) : this.#sendParts();
+  }
+
+  #sendParts(): boolean {
+    const parts = this.#lines.shift() ?? [];
+    this.#length -= lengthOf(parts) + 1;
+    this.#stream.cork();
+    // Node sets aside three bytes for each character of UTF-8, which the garbage collector takes for in use.
+    for (const part of parts)
+      this.#stream.write(part, Buffer.byteLength(part) === part.length ? "latin1" : "utf8");
+    const isTaken = this.#stream.write("\n");
+    this.#stream.uncork();
+    return isTaken;
   }
 }
 
@@ -206,6 +237,13 @@ export function resultLine(id: unknown, result: Result, members = ""): string {
         ? `{${members}}`
         : `{${members},${written.slice(1)}`;
   return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${merged}}`;
+}
+
+/** A successful answer as `resultLine` makes it, but a large one in parts. */
+export function answerLine(id: unknown, result: Result): Line {
+  const text = Text.of(result);
+  if (text === undefined || text.length < largeResult) return resultLine(id, result);
+  return [`{"jsonrpc":"2.0",`, text, `,"id":${JSON.stringify(id)}}`];
 }
 
 /** Whether a result is passed on as it came since it would take long to write it anew. */

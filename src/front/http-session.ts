@@ -5,6 +5,7 @@ import type { Gateway } from "../gateway.ts";
 import { KeyTable } from "../key-table.ts";
 import { PeerSlot } from "../peer.ts";
 import { now } from "../time.ts";
+import { textOf } from "../wire.ts";
 import type { Body } from "./http-body.ts";
 import { SentLog } from "./http-log.ts";
 import type { HttpLimits } from "./http-options.ts";
@@ -77,7 +78,7 @@ export class HttpSession {
       principal: options.principal,
       session: this.name,
       write: (line, about) => this.#write(line, about),
-      answer: (id, line) => this.#answer(id, line),
+      answer: (id, line) => this.#answer(id, line === undefined ? undefined : textOf(line)),
       refuses: (length) => options.unread.refuses(this.#responses, length),
       isOneOfMany: true,
       listed: options.listed,

@@ -6,7 +6,17 @@ import { KeyTable } from "../key-table.ts";
 import { logLevels, underName } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { isAble, isQuestion, notAble } from "../questions.ts";
-import { errorLine, isObject, parseMessages, resultLine, toJson } from "../wire.ts";
+import {
+  answerLine,
+  errorLine,
+  isObject,
+  lengthOf,
+  type Line,
+  parseMessages,
+  resultLine,
+  textOf,
+  toJson,
+} from "../wire.ts";
 import { Asking } from "./asking.ts";
 import { ClientLevel } from "./client-level.ts";
 import { clientName } from "./client-name.ts";
@@ -38,7 +48,7 @@ export interface SessionOptions {
   /** Sends one message, as a line without its end, and which request of the client it belongs to, if any. Never throws. */
   readonly write: (line: string, about?: RequestId) => void;
   /** Sends the answer to a request in the same way; undefined: none will come, as it was taken back. Default: `write`. */
-  readonly answer?: (id: RequestId, line: string | undefined) => void;
+  readonly answer?: (id: RequestId, line: Line | undefined) => void;
   /** Resolves when as many upstreams as can be waited for have told their lists. */
   readonly listed: () => Promise<void>;
   /** Whether an answer of so many characters is too much for a client that does not read. Default: none is. */
@@ -198,15 +208,15 @@ export class Session {
   /** A result that was read but cannot be written is told as the bad answer that it is. */
   #answer(request: SessionRequest, result: Result): void {
     const { id } = request;
-    let line: string;
+    let line: Line;
     try {
-      line = resultLine(id, result);
+      line = answerLine(id, result);
     } catch (cause) {
       const why = `the answer came but cannot be passed on: ${messageOf(cause)}`;
       const error = new CallError("bad_answer", why, { outcome: "unknown", cause });
       return this.#tell(id, this.#relay.told(error, request));
     }
-    if (this.#options.refuses?.(line.length) === true)
+    if (this.#options.refuses?.(lengthOf(line)) === true)
       this.#tell(id, this.#relay.told(notRead(), request));
     else this.#reply(id, line);
   }
@@ -328,9 +338,9 @@ export class Session {
     else this.#reply(id, line);
   }
 
-  #reply(id: RequestId, line: string | undefined): void {
+  #reply(id: RequestId, line: Line | undefined): void {
     const { answer, write } = this.#options;
     if (answer !== undefined) answer(id, line);
-    else if (line !== undefined) write(line, id);
+    else if (line !== undefined) write(textOf(line), id);
   }
 }

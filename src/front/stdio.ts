@@ -2,7 +2,14 @@ import type { Readable, Writable } from "node:stream";
 import type { Gateway } from "../gateway.ts";
 import type { Peers, PeerSlot } from "../peer.ts";
 import { after } from "../time.ts";
-import { errorLine, idAtEnds, lineReader, LineWriter, maxMessageBytes } from "../wire.ts";
+import {
+  errorLine,
+  idAtEnds,
+  lineReader,
+  LineWriter,
+  maxMessageBytes,
+  type Line,
+} from "../wire.ts";
 import { Session } from "./session.ts";
 import { StatelessStdio } from "./stateless-stdio.ts";
 
@@ -44,12 +51,15 @@ export class StdioFront {
       gateway.hold(slow);
       this.#catchUp();
     });
-    const write = (line: string): void => writer.write(line);
+    const write = (line: Line): void => writer.write(line);
     const common = { principal, session: "stdio", listed, onProblem };
     this.#stateless = new StatelessStdio(gateway, { ...common, peers, slot: peer }, write);
     this.#session = new Session(gateway, {
       ...common,
       write,
+      answer: (_id, line) => {
+        if (line !== undefined) write(line);
+      },
       peer,
       takeOther: (message) => this.#stateless.take(message),
     });
