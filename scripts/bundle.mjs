@@ -4,21 +4,8 @@
  */
 import { build } from "esbuild";
 
-/** What cannot be bundled: it has a native part, or is loaded by `require` when a config has patterns. */
-const external = ["libsql", "re2js"];
-
-/**
- * The SDK's Server and Client import ajv for `elicitInput` and `listTools`, of which Holdfast calls neither:
- * it has no part in the bundle, save where Holdfast itself asks for it.
- */
-const withoutSdkAjv = {
-  name: "without the SDK's ajv",
-  setup({ onLoad }) {
-    onLoad({ filter: /[\\/]sdk[\\/]dist[\\/]esm[\\/]validation[\\/]ajv-provider\.js$/ }, () => ({
-      contents: "export class AjvJsonSchemaValidator {}",
-    }));
-  },
-};
+/** What cannot be bundled: it has a native part, or is loaded by `require` when a config has expressions or patterns. */
+const external = ["@marcbachmann/cel-js", "libsql", "re2js"];
 
 /** Packages of the CommonJS kind ask for Node's own modules by `require`. */
 const banner = `import { createRequire as toRequire } from "node:module"; const require = toRequire(import.meta.url);`;
@@ -44,7 +31,6 @@ export async function bundle(entryPoints, outdir) {
     sourcesContent: false,
     legalComments: "none",
     metafile: true,
-    plugins: [withoutSdkAjv],
     banner: { js: banner },
     logLevel: "warning",
   });

@@ -9,6 +9,15 @@ import { isObject } from "./wire.ts";
 /** The version of the newer era that we speak. */
 export const modernVersion = "2026-07-28";
 
+/** The versions of the older era that we speak, the newest first. */
+export const olderVersions: readonly string[] = [
+  "2025-11-25",
+  "2025-06-18",
+  "2025-03-26",
+  "2024-11-05",
+  "2024-10-07",
+];
+
 /** Whether a version is of the newer era; versions are dates. */
 export const isModern = (version: string): boolean => version >= modernVersion;
 

@@ -1,17 +1,40 @@
-import { writeFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, it, vi } from "vitest";
-import { loadMiddlewares } from "../src/user-middleware.ts";
+import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { compose, type Result } from "../src/call.ts";
 import { now } from "../src/time.ts";
-import { ok } from "./support/calls.ts";
+import { loadMiddlewares } from "../src/user-middleware.ts";
+import { keepText, resultLine } from "../src/wire.ts";
+import { call, ok } from "./support/calls.ts";
 import { wholeStack } from "./support/stacks.ts";
-import { temporaryFolder } from "./support/stubborn.ts";
+
+let folder = "";
+beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), "holdfast-test-"))));
+afterAll(() => rm(folder, { recursive: true }));
+
+it("passes a result on as a middleware has changed it in place, not as it came", async () => {
+  const file = join(folder, "sign.mjs");
+  await writeFile(
+    file,
+    `export default (next) => async (call) => {
+      const result = await next(call);
+      result.content.push({ type: "text", text: "signed" });
+      return result;
+    };`,
+  );
+  const line = '{"jsonrpc":"2.0","id":1000000001,"result":{"content":[]}}';
+  const answer = JSON.parse(line) as { result: Result };
+  keepText(answer, line);
+  const handle = compose(await loadMiddlewares([file]), () => Promise.resolve(answer.result));
+  expect(resultLine(1, await handle(call()))).toContain("signed");
+});
 
 afterEach(() => vi.useRealTimers());
 
 it("gives a call its whole time though a user's own middleware took longer before", async () => {
-  const file = join(temporaryFolder(), "asks.mjs");
-  writeFileSync(
+  const file = join(folder, "asks.mjs");
+  await writeFile(
     file,
     `export default (next) => async (call) => {
       await new Promise((resolve) => setTimeout(resolve, 5000));
@@ -35,8 +58,8 @@ it("gives a call its whole time though a user's own middleware took longer befor
 });
 
 it("may change results in place, which changes none that the cache or another call has", async () => {
-  const file = join(temporaryFolder(), "adds.mjs");
-  writeFileSync(
+  const file = join(folder, "adds.mjs");
+  await writeFile(
     file,
     `export default (next) => async (call) => {
       const result = await next(call);

@@ -34,7 +34,7 @@ export async function serve(file: string | undefined): Promise<number> {
     while (front.inFlight > 0) await sleep(tick);
   };
   await settlesWithin(drained(), drain);
-  await front.close();
+  front.close();
   await opened.close();
   return 0;
 }

@@ -1,5 +1,5 @@
-import { Environment, ParseError } from "@marcbachmann/cel-js";
-import type { ASTNode } from "@marcbachmann/cel-js";
+import { createRequire } from "node:module";
+import type { ASTNode, Environment, ParseError } from "@marcbachmann/cel-js";
 import type { Frame, Read } from "./code.ts";
 import { compileTree } from "./compile.ts";
 import { ExpressionError, Problem, placed } from "./error.ts";
@@ -37,19 +37,32 @@ export interface Part extends Expression {
   readonly runWith: (values: Values, meter: Meter) => unknown;
 }
 
+const require = createRequire(import.meta.url);
+
 /**
  * cel-js parses. What a tree means is ours (compile.ts): numbers are JSON's, every step is counted,
- * and keys of JSON such as `constructor` are keys.
+ * and keys of JSON such as `constructor` are keys. Loaded when first needed: most configs have no expressions.
  */
-const parser = new Environment({
-  enableOptionalTypes: true,
-  limits: {
-    maxAstNodes: maxExpressionNodes,
-    maxDepth: maxExpressionDepth,
-    maxListElements: maxLiteralSize,
-    maxMapEntries: maxLiteralSize,
-  },
-});
+interface Parser {
+  readonly environment: Environment;
+  readonly ParseError: typeof ParseError;
+}
+
+let parser: Parser | undefined;
+
+function loadParser(): Parser {
+  const cel = require("@marcbachmann/cel-js") as typeof import("@marcbachmann/cel-js");
+  const environment = new cel.Environment({
+    enableOptionalTypes: true,
+    limits: {
+      maxAstNodes: maxExpressionNodes,
+      maxDepth: maxExpressionDepth,
+      maxListElements: maxLiteralSize,
+      maxMapEntries: maxLiteralSize,
+    },
+  });
+  return { environment, ParseError: cel.ParseError };
+}
 
 /** Compiles one expression, bare or within `${{ }}`, such as a condition. Throws ExpressionError. */
 export function compileExpression(
@@ -87,10 +100,11 @@ function parse(text: string): ASTNode {
   if (text === "") throw new Problem("an empty expression");
   if (text.length > maxExpressionLength)
     throw new Problem(`an expression of more than ${maxExpressionLength} characters`);
+  parser ??= loadParser();
   try {
-    return parser.parse(text).ast;
+    return parser.environment.parse(text).ast;
   } catch (error) {
-    if (!(error instanceof ParseError)) throw error;
+    if (!(error instanceof parser.ParseError)) throw error;
     throw new Problem(error.summary, error.range?.start, error);
   }
 }

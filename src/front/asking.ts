@@ -49,14 +49,13 @@ export class Asking {
     }
   };
 
-  /** Passes a progress note of the client to the server that it is for; tells whether there is one. */
-  passProgress(params: unknown): boolean {
-    if (!isObject(params)) return false;
+  /** Passes a progress note of the client to the server that it is for, if there is one. */
+  passProgress(params: unknown): void {
+    if (!isObject(params)) return;
     const token = params["progressToken"];
     const owner = typeof token === "string" ? this.#tokens.get(token) : undefined;
-    if (owner === undefined) return false;
+    if (owner === undefined) return;
     const note = { ...params, progressToken: owner.token };
     this.#gateway.notify(owner.upstream, "notifications/progress", note, this.#session);
-    return true;
   }
 }

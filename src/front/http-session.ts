@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
-import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../call.ts";
 import type { Gateway } from "../gateway.ts";
 import { KeyTable } from "../key-table.ts";
@@ -26,6 +25,9 @@ const invalidRequest = -32600;
 
 /** Batches came with this version, and went with the next. */
 const lastWithBatches = "2025-03-26";
+
+/** From this version on a stream begins with an event that is no message. */
+const firstWithPrimers = "2025-11-25";
 
 const unreadFirst = refusal(429, "Too Many Requests: read the answers to earlier ones first", {
   headers: { "retry-after": "1" },
@@ -137,7 +139,7 @@ export class HttpSession {
   end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    void this.#session.close();
+    this.#session.close();
     for (const [id, reply] of this.#replies.entries()) {
       this.#replies.remove(id, reply);
       reply.end();
@@ -211,7 +213,7 @@ export class HttpSession {
   #stream(number: number): SseStream {
     const { keepAliveMs } = this.#options.limits;
     // Clients of older versions take every event for a message.
-    const primes = (): boolean => this.#version >= LATEST_PROTOCOL_VERSION;
+    const primes = (): boolean => this.#version >= firstWithPrimers;
     return new SseStream(number, { log: this.#log, keepAliveMs, primes });
   }
 

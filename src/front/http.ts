@@ -6,8 +6,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import { SUPPORTED_PROTOCOL_VERSIONS } from "@modelcontextprotocol/sdk/types.js";
-import { isStateless } from "../era.ts";
+import { isStateless, olderVersions } from "../era.ts";
 import { messageOf } from "../errors.ts";
 import type { Gateway } from "../gateway.ts";
 import { endOfTurn, settlesWithin, sleep } from "../time.ts";
@@ -230,11 +229,10 @@ export class HttpFront {
     const session = this.#sessions.find(String(id), principal);
     if (session === undefined) return sessionGone;
     const version = headers["mcp-protocol-version"];
-    if (version === undefined || SUPPORTED_PROTOCOL_VERSIONS.includes(String(version)))
-      return session;
+    if (version === undefined || olderVersions.includes(String(version))) return session;
     return refusal(
       400,
-      `Bad Request: unsupported protocol version (supported: ${SUPPORTED_PROTOCOL_VERSIONS.join(", ")})`,
+      `Bad Request: unsupported protocol version (supported: ${olderVersions.join(", ")})`,
     );
   }
 

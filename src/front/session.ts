@@ -1,13 +1,3 @@
-import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import type {
-  Transport,
-  TransportSendOptions,
-} from "@modelcontextprotocol/sdk/shared/transport.js";
-import {
-  isJSONRPCRequest,
-  ResultSchema,
-  type JSONRPCMessage,
-} from "@modelcontextprotocol/sdk/types.js";
 import type { Caller, JsonObject, Result } from "../call.ts";
 import { Cancel } from "../cancel.ts";
 import { CallError, disconnected, messageOf, type RpcError } from "../errors.ts";
@@ -16,8 +6,6 @@ import { KeyTable } from "../key-table.ts";
 import { logLevels, underName } from "../log-levels.ts";
 import type { PeerSlot } from "../peer.ts";
 import { isAble, isQuestion, notAble } from "../questions.ts";
-import { longestDelay } from "../time.ts";
-import { implementation } from "../version.ts";
 import {
   answerLine,
   errorLine,
@@ -32,10 +20,11 @@ import {
 import { Asking } from "./asking.ts";
 import { ClientLevel } from "./client-level.ts";
 import { clientName } from "./client-name.ts";
+import { ClientRequests } from "./client-requests.ts";
 import { takenBack, type RequestId } from "./exchange.ts";
+import { isRequest, notWelcome, welcome, wrongParams } from "./handshake.ts";
 import { isListMethod, ListTexts, type ListMethod } from "./list-texts.ts";
 import { ListView } from "./list-view.ts";
-import { commonCapabilities, instructionsOf } from "./offer.ts";
 import { Relay, type Told } from "./relay.ts";
 import { isRelayed, Routes } from "./routes.ts";
 import { SessionRequest, type Ends } from "./session-request.ts";
@@ -43,14 +32,11 @@ import { notRead } from "./unread.ts";
 
 /** JSON-RPC's codes that we give ourselves. */
 const invalidRequest = -32600;
+const methodNotFound = -32601;
 const invalidParams = -32602;
 const parseError = -32700;
 
-/** What clients are told that they can use. */
-const capabilities = {
-  ...commonCapabilities,
-  tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } },
-};
+const notRequest: RpcError = { code: invalidRequest, message: "Invalid Request" };
 
 /** What a client may ask before it has said who it is. */
 const beforeInitialize = new Set(["server/discover", "ping"]);
@@ -79,20 +65,15 @@ export interface SessionOptions {
   readonly onProblem: (problem: string) => void;
 }
 
-/**
- * One client. What it asks of servers is ours, from its line to its line; the SDK's server does the handshake
- * and what servers ask of the client.
- */
-export class Session implements Transport {
-  onclose?: () => void;
-  onerror?: (error: Error) => void;
-  onmessage?: (message: JSONRPCMessage) => void;
+/** One client: what it asks of servers, and what servers ask of it. */
+export class Session {
   readonly #gateway: Gateway;
   readonly #options: SessionOptions;
   readonly #lists: ListView;
   readonly #routes: Routes;
   readonly #relay: Relay;
   readonly #asking: Asking;
+  readonly #questions: ClientRequests;
   readonly #stopWatching: () => void;
   readonly #requests = new KeyTable<RequestId, SessionRequest>();
   readonly #ends: Ends = {
@@ -112,7 +93,6 @@ export class Session implements Transport {
   /** What the client has said that it can do. */
   #announced: JsonObject = {};
   #caller: Caller;
-  #server: Server | undefined;
 
   constructor(gateway: Gateway, options: SessionOptions) {
     this.#gateway = gateway;
@@ -123,18 +103,16 @@ export class Session implements Transport {
     this.#relay = new Relay(gateway, this.#routes, options.listed);
     this.#level = new ClientLevel(gateway, (...request) => this.#own(...request));
     this.#initialized = new Promise((resolve) => (this.#setInitialized = resolve));
-    // A person may have to answer, so it may take as long as it takes.
-    const wait = { timeout: longestDelay };
+    this.#questions = new ClientRequests((message, about) =>
+      options.write(JSON.stringify(message), about),
+    );
     this.#asking = new Asking(
       gateway,
       options.session,
       async (upstream, method, params, signal) => {
         await this.#initialized;
         if (isQuestion(method) && !isAble(this.#announced, method, params)) throw notAble(method);
-        const about = this.#requestAt(upstream);
-        const related = about === undefined ? {} : { relatedRequestId: about };
-        const request = { method, params };
-        return this.#sdk().request(request, ResultSchema, { ...wait, ...related, signal });
+        return this.#questions.ask(method, params, signal, this.#requestAt(upstream));
       },
     );
     this.#stopWatching = gateway.watch({
@@ -162,8 +140,8 @@ export class Session implements Transport {
   take(message: JsonObject): void {
     if (this.#options.takeOther?.(message) === true) return;
     const { id, method, params } = message;
-    if (typeof method !== "string") this.#toSdk(message); // an answer of the client
-    else if (id === undefined) this.#takeNotification(method, params, message);
+    if (typeof method !== "string") this.#questions.receive(message);
+    else if (id === undefined) this.#takeNotification(method, params);
     else if (typeof id !== "string" && typeof id !== "number")
       this.#error(undefined, { code: invalidRequest, message: "Invalid request id" });
     else if (method === "initialize") this.#initialize(id, message);
@@ -173,24 +151,12 @@ export class Session implements Transport {
     }
   }
 
-  start(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  async send(message: JSONRPCMessage, options?: TransportSendOptions): Promise<void> {
-    const line = JSON.stringify(message);
-    if ("method" in message || message.id === undefined)
-      this.#options.write(line, options?.relatedRequestId);
-    else this.#reply(message.id, line);
-  }
-
   /** The client has gone: nothing more is written. */
-  close(): Promise<void> {
+  close(): void {
     this.#stopWatching();
     this.#lists.close();
     for (const { signal } of this.#requests.values()) signal.cancel(disconnected);
-    this.onclose?.();
-    return Promise.resolve();
+    this.#questions.end(disconnected);
   }
 
   /** How many requests are under way. */
@@ -205,17 +171,18 @@ export class Session implements Transport {
       const wrong = wrongParams(params);
       if (wrong !== undefined) this.#error(id, wrong);
       else if (isRelayed(method)) this.#request(id, method, (params ?? {}) as JsonObject);
-      else if (this.#isForSdk(id, message)) this.#toSdk(message);
+      else if (!isRequest(message)) this.#error(id, notRequest);
+      else if (method === "ping") this.#reply(id, resultLine(id, {}));
+      else this.#error(id, { code: methodNotFound, message: "Method not found" });
     }
   }
 
-  #takeNotification(method: string, params: unknown, message: JsonObject): void {
-    if (method === "notifications/cancelled" && this.#cancel(params)) return;
-    if (method === "notifications/progress" && this.#asking.passProgress(params)) return;
-    if (method === "notifications/initialized") this.#setInitialized();
-    if (method === "notifications/roots/list_changed")
+  #takeNotification(method: string, params: unknown): void {
+    if (method === "notifications/cancelled") this.#cancel(params);
+    else if (method === "notifications/progress") this.#asking.passProgress(params);
+    else if (method === "notifications/initialized") this.#setInitialized();
+    else if (method === "notifications/roots/list_changed")
       this.#gateway.notifyAll(method, {}, this.#caller.session);
-    else this.#toSdk(message);
   }
 
   #request(id: RequestId, method: string, params: JsonObject): void {
@@ -259,13 +226,10 @@ export class Session implements Transport {
     else this.#reply(id, resultLine(id, told.result));
   }
 
-  #cancel(params: unknown): boolean {
-    if (!isObject(params)) return false;
-    const request = this.#requests.get(params["requestId"] as RequestId);
-    if (request === undefined) return false;
-    const { reason } = params;
-    request.signal.cancel(takenBack(reason));
-    return true;
+  #cancel(params: unknown): void {
+    if (!isObject(params)) return;
+    const { requestId, reason } = params;
+    this.#requests.get(requestId as RequestId)?.signal.cancel(takenBack(reason));
   }
 
   /** Lists come whole, so no cursor was ever given. */
@@ -338,12 +302,14 @@ export class Session implements Transport {
   }
 
   #initialize(id: RequestId, message: JsonObject): void {
-    if (!this.#isForSdk(id, message)) return;
+    if (!isRequest(message)) return this.#error(id, notRequest);
     const { params } = message;
     const { clientInfo, capabilities: announced } = isObject(params) ? params : {};
     this.#caller = { ...this.#caller, client: clientName(clientInfo) };
     if (isObject(announced)) this.#announced = announced;
-    this.#toSdk(message);
+    const answer = welcome(params, this.#gateway);
+    if (answer === undefined) this.#error(id, notWelcome);
+    else this.#reply(id, resultLine(id, answer));
     this.#meet(this.#announced, this.#asking.ask);
   }
 
@@ -357,30 +323,6 @@ export class Session implements Transport {
     for (const [id, { route }] of this.#requests.entries())
       if (route?.upstream === upstream) return id;
     return undefined;
-  }
-
-  /** Whether the SDK takes it for a request: what it does not, it never answers, so that is told here. */
-  #isForSdk(id: RequestId, message: JsonObject): boolean {
-    const isOne = isJSONRPCRequest(message);
-    if (!isOne) this.#error(id, { code: invalidRequest, message: "Invalid Request" });
-    return isOne;
-  }
-
-  #toSdk(message: JsonObject): void {
-    this.#sdk();
-    this.onmessage?.(message as unknown as JSONRPCMessage);
-  }
-
-  /** Made when first needed, since it is given what the servers say about their use. */
-  #sdk(): Server {
-    if (this.#server !== undefined) return this.#server;
-    const instructions = instructionsOf(this.#gateway);
-    this.#server = new Server(implementation, {
-      capabilities,
-      ...(instructions !== undefined && { instructions }),
-    });
-    void this.#server.connect(this);
-    return this.#server;
   }
 
   #notify(method: string, params?: JsonObject, about?: RequestId): void {
@@ -401,11 +343,4 @@ export class Session implements Transport {
     if (answer !== undefined) answer(id, line);
     else if (line !== undefined) write(textOf(line), id);
   }
-}
-
-function wrongParams(params: unknown): RpcError | undefined {
-  const meta = isObject(params) ? params["_meta"] : undefined;
-  if ((params === undefined || isObject(params)) && (meta === undefined || isObject(meta)))
-    return undefined;
-  return { code: invalidParams, message: "expected params and params._meta to be objects" };
 }

@@ -89,10 +89,10 @@ export class StdioFront {
     return this.#session.inFlight + this.#stateless.inFlight + this.#ahead.length;
   }
 
-  close(): Promise<void> {
+  close(): void {
     this.#ahead.length = 0;
     this.#stateless.close();
-    return this.#session.close();
+    this.#session.close();
   }
 
   #keep(chunk: Buffer): void {

@@ -1,21 +1,21 @@
 /*
- * The SDK's side of an upstream: handshake, lists, notifications, and what the server asks of the client.
+ * A server of the older era: handshake, lists, notifications, and what the server asks of the client.
  * Calls do not come through here.
  */
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { ResultSchema, type ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
-import type { JsonObject } from "../call.ts";
-import { messageOf } from "../errors.ts";
+import type { JsonObject, Result } from "../call.ts";
+import { Cancel } from "../cancel.ts";
+import { CallError, cancelled, messageOf } from "../errors.ts";
+import { olderVersions } from "../era.ts";
 import type { Peers, Peer } from "../peer.ts";
 import { isQuestion } from "../questions.ts";
 import { implementation } from "../version.ts";
 import { isObject } from "../wire.ts";
 import { aliveDuring } from "./alive.ts";
-import type { ServerInfo, Session } from "./connection.ts";
-import type { Link } from "./link.ts";
+import { serverInfo, type ServerInfo, type Session } from "./connection.ts";
+import type { Link, Send } from "./link.ts";
 import { listPages } from "./list-pages.ts";
 import { Notifications } from "./notifications.ts";
+import type { OwnRequests } from "./own-requests.ts";
 
 /** Whom a server may ask. */
 export interface Asked {
@@ -26,106 +26,165 @@ export interface Asked {
   readonly onAsked?: () => void;
 }
 
-/** Notifications about requests that the SDK has sent, or answers. */
-const ofTheSdk = new Set(["notifications/cancelled", "notifications/progress"]);
+/** What carries the messages. */
+export interface OlderWire {
+  readonly send: Send;
+  /** Calls, which are answered past the session. */
+  readonly calls: Link;
+  readonly own: OwnRequests;
+  /** Tells from now on what comes and answers no call, and when nothing comes any more. */
+  listen(take: (message: JsonObject) => void, end: (reason: CallError) => void): void;
+  /** Tells the server that it is initialised, in that version; resolves when it has taken that, as far as can be told. */
+  initialized(version: string): Promise<void>;
+}
+
+const methodNotFound = -32601;
+const internalError = -32603;
+
+/** Notifications about requests, which are not told. */
+const aboutRequests = new Set(["notifications/cancelled", "notifications/progress"]);
 
 /**
- * Initialises a server over `transport`, within `timeoutMs` once the client is known. What the server asks goes
+ * Initialises a server over `wire`, within `timeoutMs` once the client is known. What the server asks goes
  * to the client whose calls are under way, or to `peer` where it cannot be told whose they are; meanwhile the
  * calls are told that the server is at work, so that those that wait for a person do not time out.
  */
 export async function openSession(
   upstream: string,
-  transport: Transport,
+  wire: OlderWire,
   timeoutMs: number,
-  { peer, peers, onAsked }: Asked,
-  link: Link,
+  asked: Asked,
 ): Promise<Session> {
-  const known = (await peer.capabilities) as ClientCapabilities;
-  const client = new Client(implementation, { capabilities: known });
+  const { send, calls, own } = wire;
+  const known = await asked.peer.capabilities;
   const notifications = new Notifications();
-  const { onmessage } = transport;
-  // Past the SDK, which hands them on only when the call that they are about may have been answered.
-  // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
-  transport.onmessage = (message, extra) => {
-    onmessage?.(message, extra);
-    if ("method" in message && !("id" in message) && !ofTheSdk.has(message.method))
-      notifications.tell(message.method, message.params ?? {}, link.aboutOf(message));
-  };
-  client.fallbackRequestHandler = ({ method, params }, { signal, requestId }) => {
-    const caller = link.askedOf(requestId);
-    const found = caller === undefined ? peers.only(link.suspects()) : peers.of(caller);
-    if (caller === undefined && isQuestion(method)) onAsked?.();
-    const asked = (found ?? peer).ask(upstream, method, params ?? {}, signal);
-    return aliveDuring(() => link.alive(), asked).catch((error: unknown) =>
-      Promise.reject(asWireError(error)),
-    );
-  };
-  let protocolVersion = "";
-  const { setProtocolVersion } = transport;
-  transport.setProtocolVersion = (version) => {
-    protocolVersion = version;
-    setProtocolVersion?.call(transport, version);
-  };
-  await client.connect(transport, { timeout: timeoutMs });
-  const { name, version } = client.getServerVersion() ?? { name: "", version: "" };
-  const instructions = client.getInstructions();
-  const capabilities = (client.getServerCapabilities() ?? {}) as JsonObject;
-  const info: ServerInfo = {
-    name,
-    version,
-    protocolVersion,
-    capabilities,
-    ...(instructions !== undefined && { instructions }),
-  };
+  const questions = new ServerQuestions(upstream, asked, wire);
+  wire.listen(
+    (message) => {
+      const { id, method, params } = message;
+      if (typeof method !== "string") own.receive(message);
+      else if (id !== undefined) questions.answer(id, method, params);
+      else if (method === "notifications/cancelled") questions.takeBack(params);
+      else if (!aboutRequests.has(method))
+        notifications.tell(method, isObject(params) ? params : {}, calls.aboutOf(message));
+    },
+    (reason) => questions.end(reason),
+  );
+  const info = await initialize(own, known, timeoutMs);
+  await wire.initialized(info.protocolVersion);
   return {
     info,
-    // `listTools()` of the SDK reads one page, and refuses all tools for one bad output schema.
     list: (list, limit) =>
-      listPages(list, capabilities, (method, params) =>
-        client.request({ method, params }, ResultSchema, { timeout: limit }).catch(unlessUnknown),
+      listPages(list, info.capabilities, (method, params) =>
+        own.ask(method, params, limit).catch(unlessUnknown),
       ),
     async ping(limit) {
-      await client
-        .request({ method: "ping" }, ResultSchema, { timeout: limit })
-        .catch((error: unknown) => {
-          if (!isAnswer(error)) throw error;
-        });
+      await own.ask("ping", {}, limit).catch((error: unknown) => {
+        if (!(error instanceof CallError) || error.rpc === undefined) throw error;
+      });
     },
-    request: (method, params, limit) =>
-      client.request({ method, params }, ResultSchema, { timeout: limit }),
-    notify: (method, params) => void client.notification({ method, params }).catch(() => {}),
+    request: (method, params, limit) => own.ask(method, params, limit),
+    notify: (method, params) => void send({ jsonrpc: "2.0", method, params }),
     onNotification: (listener) => notifications.listen(listener),
   };
 }
 
-const methodNotFound = -32601;
+/** Rejects with a CallError where the connection failed, and with another error where the server's answer is none to go on from. */
+async function initialize(
+  own: OwnRequests,
+  capabilities: JsonObject,
+  timeoutMs: number,
+): Promise<ServerInfo> {
+  const params = {
+    protocolVersion: olderVersions[0],
+    capabilities,
+    clientInfo: implementation,
+  };
+  const result = await own.ask("initialize", params, timeoutMs).catch((error: unknown) => {
+    throw isAboutAnswer(error) ? new Error(messageOf(error), { cause: error }) : error;
+  });
+  const { protocolVersion: version } = result;
+  if (typeof version !== "string" || !olderVersions.includes(version))
+    throw new Error(`Server's protocol version is not supported: ${String(version)}`);
+  return serverInfo(version, result["serverInfo"], result);
+}
+
+/** Whether an error says what the server answered, or that it did not; what a failed connection says is enough by itself. */
+const isAboutAnswer = (error: unknown): boolean =>
+  error instanceof CallError &&
+  (error.code === "timeout" ||
+    error.code === "bad_answer" ||
+    (error.code === "upstream_error" && error.status === undefined));
+
+/** Whether the error of `openSession` is one that the server sent. */
+export const isAnswer = (error: unknown): boolean =>
+  error instanceof Error && error.cause instanceof CallError && error.cause.rpc !== undefined;
 
 /** Servers announce resources and know no templates. */
 function unlessUnknown(error: unknown): undefined {
-  if (codeOf(error) !== methodNotFound) throw error;
+  if (!(error instanceof CallError) || error.rpc?.code !== methodNotFound) throw error;
 }
 
-/** The SDK's own codes for a timeout or cancel, and for a connection that ended. */
-const localCodes = [-32001, -32000];
+/** What a server asks, until it is answered. */
+class ServerQuestions {
+  readonly #upstream: string;
+  readonly #asked: Asked;
+  readonly #wire: OlderWire;
+  readonly #open = new Map<unknown, Cancel>();
 
-const codeOf = (error: unknown): unknown => (isObject(error) ? error["code"] : undefined);
+  constructor(upstream: string, asked: Asked, wire: OlderWire) {
+    this.#upstream = upstream;
+    this.#asked = asked;
+    this.#wire = wire;
+  }
 
-/** Whether the error is one that the server sent. */
-export const isAnswer = (error: unknown): boolean => {
-  const code = codeOf(error);
-  return typeof code === "number" && !localCodes.includes(code);
-};
+  answer(id: unknown, method: string, params: unknown): void {
+    const { send } = this.#wire;
+    if (method === "ping") return void send({ jsonrpc: "2.0", id, result: {} });
+    const cancel = new Cancel();
+    this.#open.set(id, cancel);
+    const respond = (answer: JsonObject): void => {
+      if (cancel.reason === undefined) send({ jsonrpc: "2.0", id, ...answer });
+      if (this.#open.get(id) === cancel) this.#open.delete(id);
+    };
+    this.#ask(id, method, isObject(params) ? params : {}, cancel.abortSignal()).then(
+      (result) => respond({ result }),
+      (error: unknown) => respond({ error: asRpcError(error) }),
+    );
+  }
 
-/** The client's own error, less what the SDK put before its message. */
-const asWireError = (error: unknown): Error =>
-  Object.assign(
-    new Error(plainMessage(error)),
-    isObject(error) && { code: error["code"], data: error["data"] },
-  );
+  takeBack(params: unknown): void {
+    const { requestId, reason } = isObject(params) ? params : {};
+    const why = typeof reason === "string" ? reason : "the server took its question back";
+    this.#open.get(requestId)?.cancel(cancelled(why));
+  }
 
-/** The SDK puts this before each message of an error, once for each hop. */
-const prefix = /^(?:MCP error -?\d+: )+/;
+  end(reason: CallError): void {
+    for (const cancel of this.#open.values()) cancel.cancel(reason);
+  }
 
-/** The message of an error of the SDK, as the server wrote it. */
-export const plainMessage = (error: unknown): string => messageOf(error).replace(prefix, "");
+  async #ask(
+    id: unknown,
+    method: string,
+    params: JsonObject,
+    signal: AbortSignal,
+  ): Promise<Result> {
+    const { calls } = this.#wire;
+    const { peer, peers, onAsked } = this.#asked;
+    const caller = calls.askedOf(id);
+    const found = caller === undefined ? peers.only(calls.suspects()) : peers.of(caller);
+    if (caller === undefined && isQuestion(method)) onAsked?.();
+    const answer = (found ?? peer).ask(this.#upstream, method, params, signal);
+    return aliveDuring(() => calls.alive(), answer);
+  }
+}
+
+/** The client's own error, as it stands on the wire. */
+function asRpcError(error: unknown): JsonObject {
+  const { code, data } = (error ?? {}) as { readonly code?: unknown; readonly data?: unknown };
+  return {
+    code: Number.isSafeInteger(code) ? code : internalError,
+    message: messageOf(error),
+    ...(data !== undefined && { data }),
+  };
+}

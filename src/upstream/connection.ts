@@ -1,6 +1,7 @@
-import type { Caller, Freshness, Handle, JsonObject, Lists } from "../call.ts";
+import type { Caller, Freshness, Handle, JsonObject, Lists, Result } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
 import type { CallError } from "../errors.ts";
+import { isObject } from "../wire.ts";
 import type { Listener } from "./notifications.ts";
 
 /** What a server says of itself when it is initialised. */
@@ -12,6 +13,19 @@ export interface ServerInfo {
   readonly instructions?: string;
   /** Whether it speaks the newer era, though it was initialised in the older one. Default: false. */
   readonly isModernToo?: boolean;
+}
+
+/** What a server says of itself, from its name and version, and from the answer that has the rest. */
+export function serverInfo(protocolVersion: string, self: unknown, answer: Result): ServerInfo {
+  const { name, version } = isObject(self) ? self : {};
+  const { capabilities, instructions } = answer;
+  return {
+    name: typeof name === "string" ? name : "",
+    version: typeof version === "string" ? version : "",
+    protocolVersion,
+    capabilities: isObject(capabilities) ? capabilities : {},
+    ...(typeof instructions === "string" && { instructions }),
+  };
 }
 
 /** The four lists, by their members in `Lists`. */

@@ -1,7 +1,7 @@
 import type { JsonObject, Result } from "../call.ts";
 import { CallError } from "../errors.ts";
 import { isObject } from "../wire.ts";
-import type { ServerInfo } from "./connection.ts";
+import { serverInfo, type ServerInfo } from "./connection.ts";
 import { envelope, isModern, metaKeys, modernErrors, modernVersion } from "../era.ts";
 import type { OwnRequests } from "./own-requests.ts";
 
@@ -33,17 +33,10 @@ export async function discover(
 
 /** What the answer says; undefined where it is none, or names only older versions. */
 function infoOf(upstream: string, result: Result): ServerInfo | undefined {
-  const { supportedVersions, capabilities, instructions, _meta: meta } = result;
+  const { supportedVersions, _meta: meta } = result;
   if (!isMutual(upstream, supportedVersions) || !choose(supportedVersions)) return undefined;
   const self = isObject(meta) ? meta[metaKeys.serverInfo] : undefined;
-  const { name, version } = isObject(self) ? self : {};
-  return {
-    name: typeof name === "string" ? name : "",
-    version: typeof version === "string" ? version : "",
-    protocolVersion: modernVersion,
-    capabilities: isObject(capabilities) ? capabilities : {},
-    ...(typeof instructions === "string" && { instructions }),
-  };
+  return serverInfo(modernVersion, self, result);
 }
 
 /** Whether these are versions at all. Throws where they are, and we speak none of them. */

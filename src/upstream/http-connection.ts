@@ -7,6 +7,7 @@ import { CallError, messageOf } from "../errors.ts";
 import { after, settlesWithin, sleep } from "../time.ts";
 import { isObject, maxMessageBytes, parseMessages } from "../wire.ts";
 import type { ConnectionEvents } from "./connection.ts";
+import type { OlderWire } from "./client.ts";
 import { readAnswer } from "./http-answer.ts";
 import { exchange, MessageTexts } from "./http-exchange.ts";
 import type { HttpFailure } from "./http-failures.ts";
@@ -15,6 +16,7 @@ import { relay } from "./http-relay.ts";
 import { EventStream } from "./http-stream.ts";
 import type { HttpTarget } from "./http-target.ts";
 import { Link } from "./link.ts";
+import { OwnRequests } from "./own-requests.ts";
 
 /** Milliseconds that a server has to take the end of its session. */
 const farewell = 300;
@@ -24,10 +26,7 @@ const noteTimeout = 10_000;
 /** What is no request and waits for the server to take it, at most; then a request is taken back by closing it alone. */
 const mostNotes = 256;
 
-/** The SDK's code for it. */
-const connectionClosed = -32000;
-
-/** What a body is that the SDK sends, as far as it matters here. */
+/** What a body is that is sent, as far as it matters here. */
 interface Posted {
   /** Of a request. */
   readonly id?: number;
@@ -40,12 +39,13 @@ interface Posted {
  * A connection by Streamable HTTP, or by its predecessor that is known as SSE.
  *
  * The SDK's transport keeps the session, the headers and the redirects, and sends. Bodies that come back are
- * read here, between `fetch` and `onmessage`, because here it is known which call they answer: the SDK leaves
+ * read here, behind `fetch`, because here it is known which call they answer: the SDK leaves
  * a call whose stream breaks to its timeout, opens streams again without end, and takes every message apart.
  */
 export class HttpConnection {
   readonly transport: StreamableHTTPClientTransport | SSEClientTransport;
   readonly link: Link;
+  readonly wire: OlderWire;
   /** Resolves with the reason when nothing new can be sent. Calls under way may still be answered. */
   readonly ended: Promise<CallError>;
   /** The HTTP status with which the server refused to be initialised. */
@@ -58,6 +58,9 @@ export class HttpConnection {
   readonly #requests = new Map<number, Cancel>();
   /** Ends the stream for what belongs to no request. */
   readonly #listening = new Cancel();
+  readonly #own: OwnRequests;
+  /** Takes what answers no request of ours. */
+  #listener: ((message: JsonObject) => void) | undefined;
   /** Ends everything. */
   readonly #closed = new Cancel();
   #url: URL;
@@ -72,7 +75,22 @@ export class HttpConnection {
     this.#texts = new MessageTexts(target, events.problem);
     this.#url = target.url;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.link = new Link(target.upstream, (message) => this.#send(message));
+    const send = (message: JsonObject): undefined => this.#send(message);
+    this.link = new Link(target.upstream, send);
+    this.#own = new OwnRequests(target.upstream, send);
+    this.wire = {
+      send,
+      calls: this.link,
+      own: this.#own,
+      listen: (take, end) => {
+        this.#listener = take;
+        this.#closed.subscribe(end);
+      },
+      initialized: (version) => {
+        this.transport.setProtocolVersion(version);
+        return this.transport.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+      },
+    };
     const options = { fetch: this.#fetch, requestInit: { headers: { ...target.headers } } };
     this.transport =
       kind === "sse"
@@ -80,6 +98,11 @@ export class HttpConnection {
         : new StreamableHTTPClientTransport(target.url, options);
     // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
     this.transport.onclose = () => this.#stop();
+  }
+
+  /** Begins; a server of the SSE transport says first where it wants to be sent to. */
+  start(): Promise<void> {
+    return this.transport.start();
   }
 
   /** While held, nothing is read from the server. */
@@ -100,11 +123,11 @@ export class HttpConnection {
   }
 
   #send(message: JsonObject): undefined {
-    const { id } = message;
+    const { id, method } = message;
     this.transport
       .send(message as JSONRPCMessage)
       .catch((error: unknown) => {
-        if (typeof id === "number") this.link.fail(id, this.#notSent(error));
+        if (typeof id === "number" && method !== undefined) this.#fail(id, this.#notSent(error));
       })
       .finally(() => this.#closeWhenIdle());
   }
@@ -185,10 +208,7 @@ export class HttpConnection {
     const common = { target: this.#target, fetcher: this.#fetcher, resumes: true, onMessage };
     const failure = await readAnswer({ ...common, ...request }, response);
     if (failure?.ends === true) this.#end(failure.error);
-    if (failure !== undefined && !this.link.fail(id, failure.error)) {
-      const error = { code: connectionClosed, message: failure.error.message };
-      this.transport.onmessage?.({ jsonrpc: "2.0", id, error });
-    }
+    if (failure !== undefined) this.#fail(id, failure.error);
     this.#settled(id);
   }
 
@@ -251,7 +271,7 @@ export class HttpConnection {
     return rest;
   }
 
-  /** Hands messages to their calls, or to the SDK. What came with the answer to a request belongs to that one. */
+  /** Hands messages to their calls, or to the session. What came with the answer to a request belongs to that one. */
   #take(text: string, request?: number): readonly JsonObject[] {
     return this.#texts.read(text, (message, line) => {
       if (this.link.receive(message, line)) return;
@@ -259,7 +279,7 @@ export class HttpConnection {
       if (request !== undefined && method !== undefined)
         if (id === undefined) this.link.isAbout(message, request);
         else this.link.asks(id, request);
-      this.transport.onmessage?.(message as unknown as JSONRPCMessage);
+      this.#listener?.(message);
     });
   }
 
@@ -282,6 +302,10 @@ export class HttpConnection {
     return reason;
   }
 
+  #fail(id: number, error: CallError): void {
+    if (!this.link.fail(id, error)) this.#own.fail(id, error);
+  }
+
   #settled(id: number): void {
     this.#requests.delete(id);
     this.#closeWhenIdle();
@@ -298,6 +322,7 @@ export class HttpConnection {
     const reason = this.#lost("was disconnected");
     this.#closed.cancel(reason);
     this.#listening.cancel(reason);
+    this.#own.end(reason);
     for (const stop of this.#requests.values()) stop.cancel(reason);
     this.#fetcher.close();
   }
@@ -322,17 +347,14 @@ const isRedirect = ({ status }: Response): boolean => status >= 300 && status < 
 const accepted = (response?: Response): Response =>
   new Response(null, { status: 202, ...(response !== undefined && { headers: response.headers }) });
 
-/** How the messages of our own calls begin. */
-const ownRequest = /^\{"jsonrpc":"2\.0","id":(\d+),"method":/;
+/** How the messages of our own requests begin. */
+const ownRequest = /^\{"jsonrpc":"2\.0","id":(\d+),"method":"([^"]*)"/;
 
 function posted(body: unknown): Posted {
   if (typeof body !== "string") return {};
-  const own = ownRequest.exec(body)?.[1];
-  if (own !== undefined) return { id: Number(own) };
-  const message = parseMessages(body)?.[0];
-  if (message === undefined) return {};
-  const { id, method, params } = message;
-  if (typeof id === "number" && method !== undefined) return { id, method };
+  const [, own, of] = ownRequest.exec(body) ?? [];
+  if (own !== undefined) return { id: Number(own), method: of };
+  const { method, params } = parseMessages(body)?.[0] ?? {};
   return method === "notifications/cancelled" && isObject(params)
     ? { cancels: params["requestId"] }
     : {};

@@ -2,7 +2,7 @@ import { Cancel } from "../cancel.ts";
 import { CallError, messageOf } from "../errors.ts";
 import { after, now } from "../time.ts";
 import { orCancelled } from "../wait.ts";
-import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
+import { isAnswer, openSession, type Asked } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo } from "./connection.ts";
 import type { HttpAuth } from "./http-auth.ts";
 import { HttpConnection } from "./http-connection.ts";
@@ -73,7 +73,7 @@ async function open(
   timeoutMs: number,
   abandon: Cancel,
 ): Promise<Connection> {
-  const { link, transport } = http;
+  const { link } = http;
   const failed = (why: string, cause?: unknown): CallError =>
     new CallError(
       "unavailable",
@@ -86,7 +86,7 @@ async function open(
   abandon.subscribe(giveUp);
   void http.ended.then(giveUp);
   try {
-    const session = openSession(upstream, transport, timeoutMs, asked, link);
+    const session = http.start().then(() => openSession(upstream, http.wire, timeoutMs, asked));
     return {
       ...(await orCancelled(session, stop)),
       handle: (call) => link.handle(call),
@@ -98,7 +98,7 @@ async function open(
     };
   } catch (error) {
     await http.close();
-    throw error instanceof CallError ? error : failed(mask(plainMessage(error)), error);
+    throw error instanceof CallError ? error : failed(mask(messageOf(error)), error);
   } finally {
     timer.clear();
     abandon.unsubscribe(giveUp);

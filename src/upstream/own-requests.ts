@@ -4,7 +4,7 @@ import { CallError } from "../errors.ts";
 import { after } from "../time.ts";
 import { Link, type Send } from "./link.ts";
 
-/** Ids of our own requests start here: clear of those that the SDK gives, and below those of calls. */
+/** Ids of our own requests start here, below those of calls. */
 const firstId = 500_000_000;
 
 const caller: Caller = { principal: "holdfast", session: "holdfast", client: "holdfast" };

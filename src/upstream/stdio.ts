@@ -1,8 +1,6 @@
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
 import type { Handle, JsonObject } from "../call.ts";
 import type { Cancel } from "../cancel.ts";
-import { CallError } from "../errors.ts";
+import { CallError, messageOf } from "../errors.ts";
 import { now } from "../time.ts";
 import {
   idAtEnds,
@@ -12,7 +10,7 @@ import {
   parseMessages,
   toJson,
 } from "../wire.ts";
-import { isAnswer, openSession, plainMessage, type Asked } from "./client.ts";
+import { isAnswer, openSession, type Asked, type OlderWire } from "./client.ts";
 import type { Connection, ConnectionEvents, ServerInfo, Session } from "./connection.ts";
 import { discover } from "./discover.ts";
 import { takeEarly } from "./early.ts";
@@ -65,7 +63,7 @@ export async function connectStdio(
   };
   const link = new Link(upstream, send);
   const own = new OwnRequests(upstream, send);
-  const transport = new ProcessTransport(server, writer, link, options);
+  const output = new ServerOutput(server, link, options);
   const ended = server.ended.then((how) => {
     const reason = new CallError("connection_lost", `${upstream} ${how}`, {
       outcome: "failed",
@@ -73,7 +71,6 @@ export async function connectStdio(
     });
     link.end(reason);
     own.end(reason);
-    transport.onclose?.();
     return reason;
   });
   const lost = new Promise<never>((_, reject) => {
@@ -88,7 +85,7 @@ export async function connectStdio(
       opening: options.opening ?? "discover",
       patienceMs: patience(options.known, timeoutMs),
       discover() {
-        transport.use((message) => void own.receive(message));
+        output.tell((message) => void own.receive(message));
         return discover(upstream, own, capabilities, left());
       },
       async use(info) {
@@ -99,17 +96,29 @@ export async function connectStdio(
           calls: link,
           own,
           listen(listener) {
-            transport.use((message) => listener.take(message));
+            output.tell((message) => listener.take(message));
             void ended.then((reason) => listener.end(reason));
           },
         };
         return openModern({ upstream, info, wire, asked, problem });
       },
       both: (opened) => ({ ...opened, info: { ...opened.info, isModernToo: true } }),
-      initialize: async () => ({
-        ...(await openSession(upstream, transport, left(), asked, link)),
-        handle: (call) => link.handle(call),
-      }),
+      async initialize() {
+        const wire: OlderWire = {
+          send,
+          calls: link,
+          own,
+          listen(take, end) {
+            output.tell(take);
+            void ended.then(end);
+          },
+          async initialized() {
+            send({ jsonrpc: "2.0", method: "notifications/initialized" });
+          },
+        };
+        const session = await openSession(upstream, wire, left(), asked);
+        return { ...session, handle: (call) => link.handle(call) };
+      },
       isAnswer,
       answered: () => options.answered?.(),
     });
@@ -132,7 +141,7 @@ export async function connectStdio(
     if (error instanceof CallError) throw error;
     throw new CallError(
       "unavailable",
-      `${upstream} was started but not initialised (waited up to ${timeoutMs} ms): ${plainMessage(error)}${server.lastWords()}`,
+      `${upstream} was started but not initialised (waited up to ${timeoutMs} ms): ${messageOf(error)}${server.lastWords()}`,
       { outcome: "failed", upstream, cause: error },
     );
   }
@@ -145,37 +154,25 @@ const overloaded = (upstream: string): CallError =>
     { outcome: "failed", upstream, local: true },
   );
 
-/** A server's stdin and stdout as the SDK wants them, with the answers to our own calls taken out. */
-class ProcessTransport implements Transport {
-  onclose?: () => void;
-  onerror?: (error: Error) => void;
-  onmessage?: (message: JSONRPCMessage) => void;
-  setProtocolVersion?: (version: string) => void;
+/** What a server writes to stdout, with the answers to calls taken out. */
+class ServerOutput {
   readonly #server: ServerProcess;
-  readonly #writer: LineWriter;
   readonly #link: Link;
   readonly #options: StdioOptions;
+  #take: ((message: JsonObject) => void) | undefined;
   #garbage = false;
-  #started = false;
 
-  constructor(server: ServerProcess, writer: LineWriter, link: Link, options: StdioOptions) {
+  constructor(server: ServerProcess, link: Link, options: StdioOptions) {
     this.#server = server;
-    this.#writer = writer;
     this.#link = link;
     this.#options = options;
   }
 
-  /** Takes messages without the SDK. */
-  use(take: (message: JsonObject) => void): void {
-    // oxlint-disable-next-line unicorn/prefer-add-event-listener -- it is no EventTarget
-    this.onmessage = (message) => take(message);
-    void this.start();
-  }
-
-  /** Begins to read; in either era, and once. */
-  start(): Promise<void> {
-    if (this.#started) return Promise.resolve();
-    this.#started = true;
+  /** Tells `take` from now on what comes; nothing is read before. */
+  tell(take: (message: JsonObject) => void): void {
+    const isFirst = this.#take === undefined;
+    this.#take = take;
+    if (!isFirst) return;
     this.#server.stdout.on(
       "data",
       lineReader(
@@ -183,25 +180,13 @@ class ProcessTransport implements Transport {
         (start, end) => this.#leaveOut(idAtEnds(start, end)),
       ),
     );
-    return Promise.resolve();
-  }
-
-  async send(message: JSONRPCMessage): Promise<void> {
-    this.#writer.write(JSON.stringify(message));
-  }
-
-  /** The SDK closes what it could not initialise, which may be of the newer era; who opened it ends it. */
-  close(): Promise<void> {
-    return Promise.resolve();
   }
 
   #receive(line: string): void {
     const messages = parseMessages(line);
     if (messages === undefined) this.#ignore(line);
     else
-      for (const message of messages)
-        if (!this.#link.receive(message, line))
-          this.onmessage?.(message as unknown as JSONRPCMessage);
+      for (const message of messages) if (!this.#link.receive(message, line)) this.#take?.(message);
   }
 
   /** What is too large and answers a call is told to that one. */

@@ -274,7 +274,7 @@ describe("a client that pages", () => {
   });
 });
 
-describe("a request that the SDK takes for none", () => {
+describe("a request that is none to the letter", () => {
   it.each([
     ["an id that is no integer", { id: 1.5, method: "ping" }],
     ["a member that no request has", { id: 2, method: "ping", extra: 1 }],
@@ -288,5 +288,36 @@ describe("a request that the SDK takes for none", () => {
     receive(message);
     await settle();
     expect(sent).toMatchObject([{ id: message.id, error: { code: -32600 } }]);
+  });
+});
+
+describe("a client that introduces itself", () => {
+  const params = { capabilities: {}, clientInfo: { name: "test", version: "1" } };
+
+  it.each([
+    ["2024-11-05", "2024-11-05"],
+    ["1999-01-01", "2025-11-25"],
+    ["2026-07-28", "2025-11-25"],
+  ])("in %s is answered in %s, however often", async (asked, protocolVersion) => {
+    const { request } = setUp(() => Promise.resolve(ok()));
+    const introduce = () => request("initialize", { ...params, protocolVersion: asked });
+    const answer = { id: 1, result: { protocolVersion, serverInfo: { name: "holdfast" } } };
+    expect(await introduce()).toMatchObject([answer]);
+    expect(await introduce()).toMatchObject([answer]);
+  });
+
+  it.each([
+    ["no version", params],
+    ["no capabilities", { ...params, protocolVersion: "2025-11-25", capabilities: 1 }],
+    ["no name", { ...params, protocolVersion: "2025-11-25", clientInfo: { version: "1" } }],
+  ])("and tells %s is refused", async (_, wrong) => {
+    const { request } = setUp(() => Promise.resolve(ok()));
+    expect(await request("initialize", wrong)).toMatchObject([{ id: 1, error: { code: -32602 } }]);
+  });
+
+  it("is answered a ping before, and told of methods that there are none of", async () => {
+    const { request } = setUp(() => Promise.resolve(ok()));
+    expect(await request("ping")).toEqual([{ jsonrpc: "2.0", id: 1, result: {} }]);
+    expect(await request("x")).toMatchObject([{ id: 1, error: { code: -32601 } }]);
   });
 });

@@ -53,7 +53,7 @@ describe("a client that does not read", () => {
     }
     expect(ids()).toEqual([1, 2, 3]);
     expect(front.inFlight).toBe(0);
-    await front.close();
+    front.close();
   });
 
   it("is read ahead of by so much and no more", async () => {
@@ -71,6 +71,6 @@ describe("a client that does not read", () => {
     await settle();
     expect(input.isPaused()).toBe(false);
     expect(front.inFlight).toBe(0);
-    await front.close();
+    front.close();
   });
 });

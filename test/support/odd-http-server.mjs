@@ -17,7 +17,7 @@ const json = (message) => JSON.stringify({ jsonrpc: "2.0", ...message });
 const event = (message, id) => `${id ? `id: ${id}\n` : ""}data: ${json(message)}\n\n`;
 
 /** What came in. */
-const seen = { requests: [], cancelled: [], gets: 0, closed: [], mostOpen: 0 };
+const seen = { requests: [], cancelled: [], gets: 0, closed: [], open: 0, mostOpen: 0 };
 /** Sessions by id, with their GET stream where it is open. */
 const sessions = new Map();
 /** What is left to send on streams that were broken off, by the id of their last event. */
@@ -296,10 +296,9 @@ const server = createServer(async (request, response) => {
     return response.writeHead(Number(options.start)).end(options.say);
   post(request, response, body);
 });
-let open = 0;
 server.on("connection", (socket) => {
-  seen.mostOpen = Math.max(seen.mostOpen, ++open);
-  socket.on("close", () => open--);
+  seen.mostOpen = Math.max(seen.mostOpen, ++seen.open);
+  socket.on("close", () => seen.open--);
 });
 server.listen(Number(options.port ?? 0), "127.0.0.1", () => {
   process.stdout.write(`${server.address().port}\n`);

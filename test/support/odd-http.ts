@@ -18,7 +18,8 @@ export interface Seen {
   readonly gets: number;
   /** The ids of requests whose stream was closed before it ended. */
   readonly closed: readonly number[];
-  /** Connections that were open at once, at most. */
+  /** Connections that are open now, and that were at once, at most. */
+  readonly open: number;
   readonly mostOpen: number;
 }
 
