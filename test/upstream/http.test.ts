@@ -594,10 +594,11 @@ describe("a server by HTTP that takes no notes", () => {
     await Promise.all(outcomes);
     // Once no more come, few are open: each of the others would be for as long as a note may take.
     let before = 0;
-    await server.until(({ requests, open }) => {
+    const { open } = await server.until(({ requests, open: openNow }) => {
       const isQuiet = requests.length >= 500 && requests.length === before;
       before = requests.length;
-      return isQuiet && open < 600;
+      return isQuiet && openNow < 600;
     });
+    expect(open).toBeLessThan(600);
   });
 });
