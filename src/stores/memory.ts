@@ -32,7 +32,9 @@ export class MemoryStore implements CacheStore {
 
   set(key: string, entry: CacheEntry): void {
     const size = Buffer.byteLength(key) + Buffer.byteLength(JSON.stringify(entry.result));
-    this.#entries.set(key, { ...entry }, { size });
+    // A copy has no text of its own, which would take as much again and is of no use to a result with a note.
+    const kept = { ...entry, result: { ...entry.result } };
+    this.#entries.set(key, kept, { size });
   }
 
   hit(key: string): void {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { MemoryStore } from "../../src/stores/memory.ts";
+import type { Result } from "../../src/call.ts";
+import { keepText, resultLine } from "../../src/wire.ts";
 import { ok } from "../support/calls.ts";
 import { entry, storeContract } from "./contract.ts";
 
@@ -34,6 +36,16 @@ describe("the bounds of a MemoryStore", () => {
     store.set("k", entry({ result: ok("x".repeat(1000)) }));
     expect(store.get("k")).toBeUndefined();
     expect(store.get("other")).toBeDefined();
+  });
+
+  it("does not keep the text that a result came as beside the result", () => {
+    const line = '{"jsonrpc":"2.0","id":1000000001,"result":{ "content": [] }}';
+    const answer = JSON.parse(line) as { result: Result };
+    keepText(answer, line);
+    const store = new MemoryStore({ maxEntries: 10, maxBytes: 1000 });
+    store.set("k", entry({ result: answer.result }));
+    expect(resultLine(1, store.get("k")?.result ?? {})).toContain('{"content":[]}');
+    expect(resultLine(1, answer.result)).toContain('{ "content": [] }');
   });
 
   it("does not change the entry that it was given", () => {
