@@ -51,12 +51,11 @@ class Flight {
     if (at === Infinity) return this.wait(call);
     const begun = now();
     const signal = new Cancel();
-    const cancel = (reason: CallError): void => signal.cancel(reason);
-    call.signal.subscribe(cancel);
-    const timer = after(at - begun, () => cancel(late(call, now() - begun)));
+    call.signal.subscribe(signal);
+    const timer = after(at - begun, () => signal.cancel(late(call, now() - begun)));
     return this.wait({ ...call, signal }).finally(() => {
       timer.clear();
-      call.signal.unsubscribe(cancel);
+      call.signal.unsubscribe(signal);
     });
   }
 

@@ -25,12 +25,11 @@ export function supersede(keyOf: (call: Call) => string | undefined): Middleware
     if (own === undefined) return next(call);
     const key = JSON.stringify([call.caller.session, call.upstream, call.tool?.remoteName, own]);
     const signal = new Cancel();
-    const cancel = (reason: CallError): void => signal.cancel(reason);
     underWay.get(key)?.cancel(cancelled("a newer call has taken its place"));
     underWay.set(key, signal);
-    call.signal.subscribe(cancel);
+    call.signal.subscribe(signal);
     return next({ ...call, signal }).finally(() => {
-      call.signal.unsubscribe(cancel);
+      call.signal.unsubscribe(signal);
       if (underWay.get(key) === signal) underWay.delete(key);
     });
   };

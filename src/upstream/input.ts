@@ -56,8 +56,7 @@ export async function answers(
   inputRequests: JsonObject,
 ): Promise<JsonObject> {
   const stop = new Cancel();
-  const cancel = (reason: CallError): void => stop.cancel(reason);
-  call.signal.subscribe(cancel);
+  call.signal.subscribe(stop);
   const signal = stop.abortSignal();
   try {
     const all = Promise.all(
@@ -68,10 +67,10 @@ export async function answers(
     return Object.fromEntries(await orCancelled(keptAlive(call, all), call.signal));
   } catch (error) {
     // The other questions are of no use any more.
-    if (error instanceof CallError) cancel(error);
+    if (error instanceof CallError) stop.cancel(error);
     throw error;
   } finally {
-    call.signal.unsubscribe(cancel);
+    call.signal.unsubscribe(stop);
   }
 }
 

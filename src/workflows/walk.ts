@@ -245,8 +245,7 @@ async function allOf<Item>(
 ): Promise<unknown[]> {
   const collects = step.mode === "collect";
   const inside = new Cancel();
-  const pass = inside.cancel.bind(inside);
-  outer.subscribe(pass);
+  outer.subscribe(inside);
   let first: { readonly thrown: unknown } | undefined;
   const results = await Promise.all(
     items.map((item) =>
@@ -271,7 +270,7 @@ async function allOf<Item>(
       }),
     ),
   );
-  outer.unsubscribe(pass);
+  outer.unsubscribe(inside);
   if (first !== undefined) throw first.thrown;
   return results;
 }
